@@ -1,0 +1,1 @@
+"""The ``carto-like`` command."""

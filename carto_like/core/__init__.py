@@ -1,0 +1,1 @@
+"""The platform-neutral core: transport, resources, managers, paging and errors."""

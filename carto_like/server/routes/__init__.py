@@ -1,0 +1,1 @@
+"""One module per API family: parse the request, call a service, render the answer."""

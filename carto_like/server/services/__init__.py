@@ -1,0 +1,1 @@
+"""What the platform does, without HTTP: a connection and plain values in, plain values out."""

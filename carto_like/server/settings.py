@@ -1,0 +1,84 @@
+"""The settings of one server: what they are called, what they default to, what they mean.
+
+A :class:`Settings` is made once, when the server starts, and never changes. Limits carry their help text
+with them, so that the documentation and ``carto-like serve --help`` show one and the same list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+
+def _limit(default: Any, help_text: str) -> Any:
+    return field(default=default, metadata={"help": help_text})
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """``burst`` requests at once, refilled at ``count`` per ``period`` seconds."""
+
+    burst: int
+    count: int
+    period: float
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Every limit of the platform. Zero means unlimited unless the help says otherwise."""
+
+    query_timeout: float = _limit(300.0, "seconds a SQL API query may run")
+    copy_timeout: float = _limit(18_000.0, "seconds a COPY may take, either way")
+    cancel_grace: float = _limit(2.0, "seconds a cancelled query has left before its session is terminated")
+    copy_max_bytes: int = _limit(0, "bytes received (as sent, compressed or not) that one COPY may hold")
+    copy_min_bytes: int = _limit(0, "bytes a COPY must receive in each 15 s window")
+    copy_window: float = _limit(15.0, "seconds of the window of copy_min_bytes")
+    body_max_bytes: int = _limit(16 * 2**20, "bytes of a request body other than a COPY")
+    url_max_bytes: int = _limit(64 * 2**10, "bytes of a request line, longer ones answer 414")
+    header_max_bytes: int = _limit(64 * 2**10, "bytes of all request headers, longer ones answer 431")
+    row_max_bytes: int = _limit(0, "bytes of one result row of the SQL API")
+    connections: int = _limit(40, "database connections that clients' SQL may hold at once; never unlimited")
+    connection_wait: float = _limit(10.0, "seconds a request waits for a connection before it answers 503")
+    connection_idle: float = _limit(60.0, "seconds an unused connection is kept open")
+    quota_bytes: int = _limit(0, "bytes of storage of a new user")
+    rate_limits: dict[str, tuple[RateLimit, ...]] = _limit(
+        None, "rate limits by group: query, copy_from, copy_to, job_create, job_get, job_delete"
+    )
+
+    def __post_init__(self) -> None:
+        if self.rate_limits is None:
+            object.__setattr__(self, "rate_limits", {})
+        if self.connections < 1:
+            raise ValueError("connections must be 1 or more: without a connection no query can run")
+
+    @classmethod
+    def table(cls) -> list[tuple[str, Any, str]]:
+        """``(name, default, help)`` of each limit, in order."""
+        return [(f.name, f.default, f.metadata["help"]) for f in fields(cls)]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a server needs to know before it starts.
+
+    Attributes:
+        dsn: libpq connection string of the database, as the platform's own (administering) role.
+        secret: the instance secret (32 bytes or more), from which every key and password is derived.
+        data_dir: where the platform keeps files; None when all it has is a database.
+        default_user: who answers requests without ``/user/NAME/``.
+        public_url: scheme and host (and port) clients use, for the URLs in answers; None takes the
+            request's own.
+        timezone: IANA name of the zone that dates without one are read in, and all are shown in.
+        hard_system_tables: forbid system tables to the master key, too.
+        limits: see :class:`Limits`.
+    """
+
+    dsn: str = field(repr=False)
+    secret: bytes = field(repr=False)
+    data_dir: Path | None = None
+    default_user: str = "me"
+    public_url: str | None = None
+    timezone: str = "UTC"
+    hard_system_tables: bool = False
+    limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,77 @@
+"""Package metadata; the settings of the tools are in ``pyproject.toml``."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "([^"]+)"', (ROOT / "carto_like/__init__.py").read_text("utf-8")).group(1)
+
+SDK = [
+    "pyrestcli>=0.6.11,<0.7",
+    "requests>=2.28",
+    "python-dateutil>=2.8.2",
+    # pyrestcli imports six without declaring it.
+    "six>=1.16",
+]
+EXTRAS = {
+    "fast": ["isal>=1.5"],
+    "cli": ["click>=8.1", "rich>=13", "platformdirs>=4"],
+    "server": [
+        "starlette>=0.40",
+        "uvicorn[standard]>=0.30",
+        "python-multipart>=0.0.9",
+        "orjson>=3.10",
+        "psycopg[binary]>=3.2.2",
+        "psycopg-pool>=3.2",
+        "cryptography>=42",
+        "prometheus-client>=0.20",
+        "platformdirs>=4",
+        "tzdata",
+    ],
+    "dev": [
+        "airportsdata",
+        "build",
+        "coverage[toml]>=7.4",
+        "furo",
+        "hypothesis>=6.100",
+        "mypy>=1.10",
+        "pre-commit>=3.5",
+        "pytest>=8",
+        "pytest-timeout>=2.3",
+        "responses>=0.25",
+        "ruff>=0.9",
+        "sphinx>=7.2",
+        "sphinx-click>=6",
+        "types-python-dateutil",
+        "types-requests",
+    ],
+}
+EXTRAS["all"] = sorted({name for extra in ("fast", "cli", "server") for name in EXTRAS[extra]})
+
+setup(
+    name="carto-like",
+    version=VERSION,
+    description="A CARTO-compatible Python SDK with a self-hosted PostGIS platform behind it",
+    long_description=(ROOT / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="BSD-3-Clause",
+    packages=find_packages(include=["carto_like", "carto_like.*"]),
+    package_data={"carto_like": ["py.typed", "core/*.pyi", "server/services/sql/*.sql"]},
+    python_requires=">=3.10",
+    install_requires=SDK,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["carto-like = carto_like.cli.main:main"]},
+    classifiers=[
+        "Intended Audience :: Developers",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: 3.14",
+        "Topic :: Scientific/Engineering :: GIS",
+        "Typing :: Typed",
+    ],
+)
