@@ -42,6 +42,8 @@ EXTRAS = {
         "pytest-timeout>=2.3",
         "responses>=0.25",
         "ruff>=0.9",
+        # The test of the wheel builds it without an environment of its own.
+        "setuptools>=69",
         "sphinx>=7.2",
         "sphinx-click>=6",
         "types-python-dateutil",
