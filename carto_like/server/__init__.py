@@ -1,0 +1,1 @@
+"""The platform: a server that speaks CARTO's REST APIs on PostgreSQL and PostGIS."""

@@ -34,3 +34,7 @@ class Problem(Exception):
         self.detail = detail
         self.hint = hint
         self.headers = dict(headers or {})
+
+
+class StartError(Exception):
+    """The server cannot start; the message says why and what to do about it."""

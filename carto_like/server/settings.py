@@ -6,6 +6,7 @@ with them, so that the documentation and ``carto-like serve --help`` show one an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -42,20 +43,20 @@ class Limits:
     connection_wait: float = _limit(10.0, "seconds a request waits for a connection before it answers 503")
     connection_idle: float = _limit(60.0, "seconds an unused connection is kept open")
     quota_bytes: int = _limit(0, "bytes of storage of a new user")
-    rate_limits: dict[str, tuple[RateLimit, ...]] = _limit(
-        None, "rate limits by group: query, copy_from, copy_to, job_create, job_get, job_delete"
+    rate_limits: Mapping[str, tuple[RateLimit, ...]] = field(
+        default_factory=dict,
+        metadata={"help": "rate limits by group: query, copy_from, copy_to, job_create, job_get, job_delete"},
     )
 
     def __post_init__(self) -> None:
-        if self.rate_limits is None:
-            object.__setattr__(self, "rate_limits", {})
         if self.connections < 1:
             raise ValueError("connections must be 1 or more: without a connection no query can run")
 
     @classmethod
     def table(cls) -> list[tuple[str, Any, str]]:
         """``(name, default, help)`` of each limit, in order."""
-        return [(f.name, f.default, f.metadata["help"]) for f in fields(cls)]
+        defaults = cls()
+        return [(f.name, getattr(defaults, f.name), f.metadata["help"]) for f in fields(cls)]
 
 
 @dataclass(frozen=True)
