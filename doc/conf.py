@@ -35,6 +35,6 @@ napoleon_use_ivar = True
 # What other projects document is not looked up: the documentation builds without a network.
 nitpick_ignore_regex = [
     (r"py:.*", r"(requests|urllib3|pyrestcli|collections|typing|datetime|io|os|pathlib|types|abc|enum)\..*"),
-    (r"py:.*", r"(Any|Callable|Iterable|Iterator|Mapping|Sequence|ClassVar|Self|Literal|optional|callable).*"),
+    (r"py:.*", r"(Any|Callable|Iterable|Iterator|Mapping|Sequence|ClassVar|Self|Literal|optional).*"),
     (r"py:class", r"(carto_like\.)?(\w+\.)*_?[A-Z][A-Za-z]{0,2}(_co)?"),
 ]

@@ -1,4 +1,4 @@
-"""The directive ``limits-table``: the server's limits, read from the code, so that the page cannot go stale."""
+"""The directive ``limits-table``: the server's limits, read from the code, so that it cannot go stale."""
 
 from typing import Any
 
@@ -20,7 +20,8 @@ class LimitsTable(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Write the table as reStructuredText and have it parsed."""
-        lines = [".. list-table::", "   :header-rows: 1", "", "   * - limit", "     - default", "     - meaning"]
+        lines = [".. list-table::", "   :header-rows: 1", ""]
+        lines += ["   * - limit", "     - default", "     - meaning"]
         for name, default, text in Limits.table():
             lines += [f"   * - ``{name}``", f"     - {shown(default)}", f"     - {text}"]
         holder = nodes.container()
