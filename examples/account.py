@@ -27,13 +27,3 @@ def connect(arguments: argparse.Namespace) -> APIKeyAuthClient:
     if not arguments.base_url or not arguments.api_key:
         sys.exit("Set CARTO_API_URL and CARTO_API_KEY, or give --base_url and --api_key.")
     return APIKeyAuthClient(arguments.base_url, arguments.api_key, arguments.organization)
-
-
-def identifier(name: str) -> str:
-    """Quote a name for use in SQL, whatever is in it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Quote a text for use in SQL, whatever is in it."""
-    return "'" + text.replace("'", "''") + "'"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from carto_like.pure.pgtext import quote_identifier, quote_literal
 from carto_like.sql import CopySQLClient, SQLClient
 
 import account
@@ -23,13 +24,13 @@ def main() -> None:
 
     auth_client = account.connect(arguments)
     sql, copy = SQLClient(auth_client), CopySQLClient(auth_client)
-    table = account.identifier(arguments.table)
+    table = quote_identifier(arguments.table)
     with arguments.file.open(newline="", encoding="utf-8") as file:
-        columns = [account.identifier(name) for name in next(csv.reader(file))]
+        columns = [quote_identifier(name) for name in next(csv.reader(file))]
     names = ", ".join(columns)
 
     sql.send(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(name + ' text' for name in columns)})")
-    sql.send(f"SELECT CDB_CartodbfyTable({account.literal(table)}::regclass)")
+    sql.send(f"SELECT CDB_CartodbfyTable({quote_literal(table)}::regclass)")
 
     sent = copy.copyfrom_file_path(
         f"COPY {table} ({names}) FROM STDIN WITH (FORMAT csv, HEADER true)", arguments.file

@@ -20,9 +20,8 @@ import sys
 from pathlib import Path
 
 from carto_like.auth import APIKeyAuthClient
+from carto_like.pure.pgtext import quote_identifier, quote_literal
 from carto_like.sql import CopySQLClient, SQLClient
-
-import account
 
 FUNCTION = Path(__file__).with_name("generate_create_table_statement.sql")
 
@@ -38,8 +37,8 @@ def create_statement(source: SQLClient, table: str, name: str) -> str:
     """Ask the source for the statement that makes the table; the helper function is removed again."""
     source.send(FUNCTION.read_text("utf-8"))
     try:
-        regclass = account.literal(account.identifier(table))
-        call = f"generate_create_table_statement({regclass}::regclass, {account.literal(name)})"
+        regclass = quote_literal(quote_identifier(table))
+        call = f"generate_create_table_statement({regclass}::regclass, {quote_literal(name)})"
         return str(source.send(f"SELECT {call} AS statement")["rows"][0]["statement"])
     finally:
         source.send("DROP FUNCTION generate_create_table_statement(regclass, text)")
@@ -47,7 +46,7 @@ def create_statement(source: SQLClient, table: str, name: str) -> str:
 
 def exists(target: SQLClient, name: str) -> bool:
     """Whether the account already has a table of that name."""
-    query = f"SELECT to_regclass({account.literal(account.identifier(name))}) IS NOT NULL AS found"
+    query = f"SELECT to_regclass({quote_literal(quote_identifier(name))}) IS NOT NULL AS found"
     return bool(target.send(query)["rows"][0]["found"])
 
 
@@ -66,8 +65,8 @@ def main() -> None:
     if not exists(SQLClient(target), name):
         SQLClient(target).send(create_statement(SQLClient(source), arguments.table, name))
         print(f"Made table {name}.")
-    rows = CopySQLClient(source).copyto(f"COPY {account.identifier(arguments.table)} TO STDOUT")
-    result = CopySQLClient(target).copyfrom(f"COPY {account.identifier(name)} FROM STDIN", rows)
+    rows = CopySQLClient(source).copyto(f"COPY {quote_identifier(arguments.table)} TO STDOUT")
+    result = CopySQLClient(target).copyfrom(f"COPY {quote_identifier(name)} FROM STDIN", rows)
     print(f"{result['total_rows']} rows copied to {name}")
 
 

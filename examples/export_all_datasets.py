@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from carto_like.datasets import DatasetManager
+from carto_like.pure.pgtext import quote_identifier
 from carto_like.sql import CopySQLClient
 
 import account
@@ -26,7 +27,7 @@ def main() -> None:
     for dataset in DatasetManager(auth_client).all():
         name = dataset.name or ""
         target = arguments.folder / f"{name}.csv"
-        statement = f"COPY {account.identifier(name)} TO STDOUT WITH (FORMAT csv, HEADER true)"
+        statement = f"COPY {quote_identifier(name)} TO STDOUT WITH (FORMAT csv, HEADER true)"
         copy.copyto_file_path(statement, str(target))
         print(f"{target}: {target.stat().st_size} bytes")
         count += 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from carto_like.pure.pgtext import quote_identifier
 from carto_like.sql import SQLClient
 
 import account
@@ -23,7 +24,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     client = SQLClient(account.connect(arguments))
-    query = f"SELECT * FROM {account.identifier(arguments.dataset)}"
+    query = f"SELECT * FROM {quote_identifier(arguments.dataset)}"
     # The bytes go to the file as the platform sent them: nothing is gained by parsing GeoJSON on the way.
     content = client.send(query, parse_json=False, format=arguments.format)
     target = arguments.location / f"{arguments.dataset}.{arguments.format}"

@@ -6,6 +6,7 @@ python examples/table_info.py airports
 from __future__ import annotations
 
 from carto_like.datasets import DatasetManager
+from carto_like.pure.pgtext import quote_identifier, quote_literal
 from carto_like.sql import SQLClient
 
 import account
@@ -29,7 +30,7 @@ WHERE t.tgrelid = {table}::regclass AND NOT t.tgisinternal ORDER BY 1
 def show(client: SQLClient, title: str, query: str, table: str) -> None:
     """Print the rows of one question about the table."""
     print(f"  {title}:")
-    for row in client.send(query.format(table=account.literal(account.identifier(table))))["rows"]:
+    for row in client.send(query.format(table=quote_literal(quote_identifier(table))))["rows"]:
         print("    " + "  ".join(str(value) for value in row.values()))
 
 
