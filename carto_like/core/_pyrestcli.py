@@ -4,9 +4,8 @@ The types live in the stub beside this module, because pyrestcli ships none.
 """
 
 from pyrestcli.auth import BaseAuthClient, BasicAuthClient, NoAuthClient
-from pyrestcli.exceptions import BadRequestException
-from pyrestcli.exceptions import BaseException as RestException
 from pyrestcli.exceptions import (
+    BadRequestException,
     ForbiddenErrorException,
     NotFoundException,
     RateLimitException,
@@ -14,6 +13,7 @@ from pyrestcli.exceptions import (
     UnauthorizedErrorException,
     UnprocessableEntityError,
 )
+from pyrestcli.exceptions import BaseException as RestException
 from pyrestcli.fields import (
     BooleanField,
     CharField,

@@ -1,0 +1,380 @@
+"""The client that every platform's own client derives from: it signs, sends, repeats and judges."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+import requests
+
+from carto_like import __version__
+from carto_like.core import failures
+from carto_like.core._pyrestcli import BaseAuthClient
+from carto_like.core.clock import SYSTEM_CLOCK, Clock
+from carto_like.core.credentials import ANONYMOUS
+from carto_like.core.errors import (
+    ERROR_TYPES,
+    ApiError,
+    ConfigurationError,
+    ErrorDetail,
+    ForeignOriginError,
+    ResponseFormatError,
+    SdkError,
+    TransportError,
+    error_type_for,
+    retry_after_seconds,
+)
+from carto_like.core.log import get_logger, quiet_urllib3, redact
+from carto_like.core.network import Adapter, Session
+from carto_like.core.redirects import follow, same_origin
+from carto_like.core.retry import DEFAULT_RETRY, Retry, as_retry
+from carto_like.core.streaming import Body, SourceFailed, as_request_body
+
+__all__ = ["DEFAULT_TIMEOUT", "UNSET", "Client", "Timeout", "Unset"]
+
+_LOG = get_logger("http")
+_E = TypeVar("_E", bound=SdkError)
+_EXCERPT = 2000
+_REQUEST_ID_HEADERS = ("X-Request-Id", "Request-Id", "X-Correlation-Id")
+
+Timeout = float | tuple[float | None, float | None] | None
+DEFAULT_TIMEOUT: Timeout = (10.0, 300.0)
+"""Seconds to connect, and seconds that the server may stay silent."""
+
+
+class Unset:
+    """The type of :data:`UNSET`."""
+
+    def __repr__(self) -> str:
+        return "<the client's default>"
+
+
+UNSET = Unset()
+"""An argument that was not given, where None means something."""
+
+
+class Client(BaseAuthClient):
+    """Sends requests to one server, in the name of one caller.
+
+    Args:
+        base_url: root that relative paths are joined to; a slash is appended, user info and query dropped.
+        session: a ``requests`` session of the caller's, with adapters of their own; left open by ``close()``.
+        timeout: seconds, or ``(connect, read)``; None waits for ever.
+        retry: a :class:`~carto_like.core.retry.Retry`, a number of repetitions, or False.
+        verify: False, or the path of a CA bundle; None leaves it to the session and the environment.
+        proxies: proxy addresses by scheme.
+        user_agent: how the client introduces itself.
+
+    Raises:
+        ConfigurationError: the base URL has no scheme or no host.
+    """
+
+    error_types: ClassVar[Mapping[int, type[ApiError]]] = ERROR_TYPES
+    """Which class is raised for a status; see :func:`~carto_like.core.errors.error_type_for`."""
+    twins: ClassVar[Mapping[type[SdkError], type[SdkError]]] = {}
+    """A platform's own class for one of the core's, where it has one."""
+
+    clock: Clock = SYSTEM_CLOCK
+
+    def __init__(
+        self,
+        base_url: str,
+        session: requests.Session | None = None,
+        *,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        retry: Retry | int | bool | None = DEFAULT_RETRY,
+        verify: bool | str | None = None,
+        proxies: Mapping[str, str] | None = None,
+        user_agent: str | None = None,
+    ) -> None:
+        super().__init__(self.normalise_base_url(base_url), Session() if session is None else session)
+        self._owns_session = session is None
+        self.timeout = timeout
+        self.retry = as_retry(retry)
+        self.verify = verify
+        self.proxies = dict(proxies) if proxies else None
+        self.user_agent = user_agent or f"carto-like/{__version__}"
+        quiet_urllib3()
+
+    # What platforms answer
+
+    def sign(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The call's arguments with credentials added, as a copy; the session is never signed.
+
+        Args:
+            method: HTTP method, upper case.
+            arguments: keyword arguments of ``requests.Session.request``, the full ``url`` among them.
+        """
+        return dict(arguments)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that no message may show."""
+        return ()
+
+    def read_error(self, response: requests.Response) -> ErrorDetail:
+        """What an answer of 400 or more says about itself."""
+        body = self._json_or_none(response)
+        request_id = next((response.headers[n] for n in _REQUEST_ID_HEADERS if n in response.headers), None)
+        if not isinstance(body, dict):
+            return ErrorDetail(body or self._excerpt(response), request_id=request_id)
+        said = next((body[name] for name in ("error", "errors", "message", "detail") if body.get(name)), None)
+        return ErrorDetail(
+            message=said if said is not None else self._excerpt(response),
+            detail=failures.text_or_none(body.get("detail")),
+            hint=failures.text_or_none(body.get("hint")),
+            context=failures.text_or_none(body.get("context")),
+            code=body.get("error_code") or body.get("code"),
+            request_id=request_id or failures.text_or_none(body.get("request_id")),
+        )
+
+    def is_own(self, url: str) -> bool:
+        """Whether credentials may be sent to this full address."""
+        return same_origin(self.base_url, url)
+
+    def normalise_base_url(self, base_url: str) -> str:
+        """The base URL as requests are built on it."""
+        if not isinstance(base_url, str):
+            raise self.error_type(ConfigurationError)(f"the base URL is text, not {type(base_url).__name__}")
+        try:
+            parts = urlsplit(base_url.strip())
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host, port = None, None
+        if not host or not parts.scheme:
+            raise self.error_type(ConfigurationError)(f"not a base URL: {redact(base_url)!r}")
+        netloc = f"[{host}]" if ":" in host else host
+        path = parts.path if parts.path.endswith("/") else parts.path + "/"
+        return urlunsplit((parts.scheme, f"{netloc}:{port}" if port else netloc, path, "", ""))
+
+    # What callers use
+
+    def send(
+        self,
+        relative_path: str,
+        http_method: str,
+        *,
+        timeout: Timeout | Unset = UNSET,
+        retry: Retry | int | bool | Unset | None = UNSET,
+        **requests_args: Any,
+    ) -> requests.Response:
+        """The server's answer, whatever its status.
+
+        Args:
+            relative_path: path below the base URL, from the host's root with a leading slash, or a full
+                address on the same server.
+            http_method: in either case of letters.
+            timeout: overrides the client's.
+            retry: overrides the client's.
+            requests_args: as for ``requests.request``; never modified.
+
+        Raises:
+            TransportError: no answer, or a redirect that cannot be followed.
+            ForeignOriginError: the address is not on this client's server.
+        """
+        method = http_method.upper()
+        url = self._resolve(relative_path)
+        arguments = self.sign(method, {**requests_args, "url": url, "method": method})
+        self._complete(arguments, self.timeout if isinstance(timeout, Unset) else timeout)
+        policy = self.retry if isinstance(retry, Unset) else as_retry(retry)
+        return self._send_repeatedly(arguments, policy)
+
+    def get_response_data(self, response: requests.Response, parse_json: bool = True) -> Any:
+        """The content of an answer: parsed JSON, or bytes; None when there is none.
+
+        Raises:
+            ApiError: the status is 400 or more; the class tells which.
+            ResponseFormatError: the content is not JSON.
+        """
+        if response.status_code >= 400:
+            raise self.make_error(response)
+        if response.status_code == requests.codes.no_content or not response.content:
+            return None
+        if not parse_json:
+            return response.content
+        try:
+            return response.json()
+        except ValueError as error:
+            where = redact(str(response.url), self.secrets())
+            raise self.error_type(ResponseFormatError)(
+                f"the answer of {where} is not JSON: {error}"
+            ) from None
+
+    def make_error(self, response: requests.Response) -> ApiError:
+        """The exception that stands for an answer of 400 or more."""
+        detail = self.read_error(response)
+        return error_type_for(response.status_code, self.error_types)(
+            detail.message,
+            response.status_code,
+            response.headers,
+            response.reason,
+            redact(str(response.url), self.secrets()),
+            detail=detail,
+            body=self._excerpt(response),
+        )
+
+    def make_failure(self, failure: failures.Failure) -> SdkError:
+        """The exception that stands for a request without an answer."""
+        kind = self.error_type(failure.kind)
+        if issubclass(kind, TransportError):
+            return kind(failure.text, request=failure.request)
+        return kind(failure.text)
+
+    def error_type(self, core_type: type[_E]) -> type[_E]:
+        """This platform's own class for one of the core's, or the core's."""
+        twin = self.twins.get(core_type, core_type)
+        return twin if issubclass(twin, core_type) else core_type
+
+    def close(self) -> None:
+        """Let go of connections; a session that the caller brought stays open."""
+        if self._owns_session:
+            self.session.close()
+
+    def __enter__(self: _C) -> _C:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {redact(self.base_url)}>"
+
+    # How it is done
+
+    def _resolve(self, relative_path: str) -> str:
+        url = urljoin(self.base_url, relative_path)
+        if not self.is_own(url):
+            where = redact(url, self.secrets())
+            raise self.error_type(ForeignOriginError)(f"{where} is not on the server {redact(self.base_url)}")
+        return url
+
+    def _complete(self, arguments: dict[str, Any], timeout: Timeout) -> None:
+        arguments["headers"] = _with_user_agent(arguments.get("headers"), self.user_agent)
+        if arguments.get("auth") is None and getattr(self.session, "auth", None) is None:
+            arguments["auth"] = ANONYMOUS
+        for name, value in (("verify", self.verify), ("proxies", self.proxies)):
+            if value is not None and arguments.get(name) is None:
+                arguments[name] = value
+        arguments.update(as_request_body(arguments))
+        arguments["timeout"] = self._timeout_for(arguments, timeout)
+
+    def _timeout_for(self, arguments: Mapping[str, Any], timeout: Timeout) -> Timeout:
+        body = arguments.get("data")
+        if not isinstance(body, Body):
+            return timeout
+        connect, read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+        body.patience = read
+        ours = isinstance(self.session, Session) and isinstance(
+            self.session.get_adapter(arguments["url"]), Adapter
+        )
+        # Other adapters send the body under the connect timeout, which is too short for a busy server.
+        return (connect if ours else read, read)
+
+    def _send_repeatedly(self, arguments: dict[str, Any], policy: Retry) -> requests.Response:
+        attempt = 0
+        while True:
+            attempt += 1
+            outcome = self._send_once(arguments)
+            wait = self._wait_after(outcome, attempt, policy, arguments)
+            if wait is None:
+                if isinstance(outcome, failures.Failure):
+                    raise self.make_failure(outcome) from outcome.cause
+                return outcome
+            if isinstance(outcome, requests.Response):
+                outcome.close()
+            _LOG.info("%s again in %.1f s: %s", arguments["method"], wait, failures.describe(outcome))
+            self.clock.sleep(wait)
+
+    def _send_once(self, arguments: dict[str, Any]) -> requests.Response | failures.Failure:
+        started = self.clock.now()
+        source_error: BaseException | None = None
+        outcome: requests.Response | failures.Failure
+        try:
+            outcome = self._exchange(arguments)
+        except requests.RequestException as error:
+            outcome = failures.Failure.of(error, arguments, self.secrets())
+        except SourceFailed as error:
+            source_error = error.original
+        if source_error is not None:
+            raise source_error
+        self._log(arguments, outcome, self.clock.now() - started)
+        return outcome
+
+    def _exchange(self, arguments: dict[str, Any]) -> requests.Response:
+        allow_redirects = arguments.get("allow_redirects", True)
+        response = self.session.request(**{**arguments, "allow_redirects": False})
+        if not allow_redirects or getattr(response, "next", None) is None:
+            return response
+        sending = self.session.merge_environment_settings(
+            response.url,
+            dict(arguments.get("proxies") or {}),
+            arguments.get("stream"),
+            arguments.get("verify"),
+            arguments.get("cert"),
+        )
+        try:
+            return follow(self.session, response, timeout=arguments["timeout"], **sending)
+        except SdkError as error:
+            response.close()
+            raise self._twin_of(error) from None
+
+    def _twin_of(self, error: SdkError) -> SdkError:
+        return failures.convert(error, self.error_type(type(error)))
+
+    def _wait_after(
+        self,
+        outcome: requests.Response | failures.Failure,
+        attempt: int,
+        policy: Retry,
+        arguments: Mapping[str, Any],
+    ) -> float | None:
+        body = arguments.get("data")
+        if isinstance(body, Body) and body.started and not body.replayable:
+            return None
+        retry_after = None
+        if isinstance(outcome, failures.Failure):
+            if not (outcome.passing and policy.after_failure(arguments["method"], unsent=outcome.unsent)):
+                return None
+        else:
+            if not policy.after_status(outcome.status_code, arguments["method"]):
+                return None
+            retry_after = retry_after_seconds(outcome.headers)
+            if outcome.status_code == requests.codes.too_many_requests and retry_after is None:
+                return None
+        return policy.wait(attempt, retry_after, self.clock.chance())
+
+    def _log(
+        self, arguments: Mapping[str, Any], outcome: requests.Response | failures.Failure, seconds: float
+    ) -> None:
+        url = outcome.url if isinstance(outcome, requests.Response) else arguments["url"]
+        _LOG.debug(
+            "%s %s %s %.0f ms",
+            arguments["method"],
+            redact(str(url), self.secrets()),
+            failures.describe(outcome),
+            seconds * 1000,
+        )
+
+    def _json_or_none(self, response: requests.Response) -> Any:
+        try:
+            return json.loads(response.content)
+        except ValueError:
+            return None
+
+    def _excerpt(self, response: requests.Response) -> str:
+        text = response.text.strip() or response.reason or f"HTTP {response.status_code}"
+        return text if len(text) <= _EXCERPT else text[:_EXCERPT] + "…"
+
+
+_C = TypeVar("_C", bound=Client)
+
+
+def _with_user_agent(headers: Mapping[str, str] | None, user_agent: str) -> dict[str, str]:
+    given = dict(headers or {})
+    if not any(name.lower() == "user-agent" for name in given):
+        given["User-Agent"] = user_agent
+    return given
