@@ -77,7 +77,7 @@ def allowed_libraries(path: Path) -> frozenset[str]:
     table = {
         "package": frozenset[str](),
         "pure": STANDARD - IMPURE,
-        "core": STANDARD | CLIENT | {"rich"},
+        "core": STANDARD | CLIENT | {"rich", "tqdm"},
         "carto": STANDARD | CLIENT,
         "server": STANDARD | SERVER,
         "cli": STANDARD | COMMANDS,

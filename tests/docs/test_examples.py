@@ -1,0 +1,179 @@
+"""Every example script runs, on the real platform, and does what it says."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+CITIES = (
+    "name,country,the_geom\nPorto,PT,SRID=4326;POINT(-8.61 41.15)\nVigo,ES,SRID=4326;POINT(-8.72 42.24)\n"
+)
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(account: Any, tmp_path: Path) -> Run:
+    """Run an example on the account, its key in the environment only, in an empty folder."""
+
+    def start(script: str, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "CARTO_API_URL": account.base_url, "CARTO_API_KEY": account.api_key}
+        command = [sys.executable, "-W", "error", str(EXAMPLES / script), *map(str, arguments)]
+        # The SDK tells authors that an API is not public; that is no fault of the example.
+        command[1:3] = ["-W", "error", "-W", "ignore::FutureWarning"]
+        done = subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=100
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return start
+
+
+@pytest.fixture
+def cities(api: Any) -> str:
+    """A dataset of two rows."""
+    api.sql("CREATE TABLE cities (name text, country text DEFAULT 'PT', the_geom geometry(Point, 4326))")
+    api.sql("SELECT CDB_CartodbfyTable('cities'::regclass)")
+    api.sql(
+        "INSERT INTO cities (name, country, the_geom) VALUES ('Porto', 'PT', CDB_LatLng(41.15, -8.61)),"
+        " ('Vigo', 'ES', CDB_LatLng(42.24, -8.72))"
+    )
+    return "cities"
+
+
+def test_every_example_is_tested() -> None:
+    text = Path(__file__).read_text("utf-8")
+    scripts = {path.name for path in EXAMPLES.glob("*.py")} - {"account.py"}
+    assert len(scripts) > 10
+    assert [name for name in sorted(scripts) if f'run("{name}"' not in text] == []
+
+
+def test_etl_airports(run: Run, api: Any) -> None:
+    out = run("etl_airports.py").stdout
+    assert re.search(r"COPY rows in .* (\d+) rows in", out)[1] == re.search(r"(\d+) rows out", out)[1]  # type: ignore[index]
+    assert "LPPT" in out
+    assert "All checks passed" in out
+    left = "SELECT CDB_UserTables() AS name"
+    assert [row["name"] for row in api.sql(left)["rows"] if row["name"].startswith("airports")] == []
+
+
+def test_etl_airports_leaves_nothing_when_it_fails(run: Run, api: Any) -> None:
+    api.sql("CREATE TABLE taken (a int)")
+    assert "taken" in run("etl_airports.py", "--table", "taken", code=1).stderr
+
+
+def test_change_dataset_privacy(run: Run, api: Any, cities: str) -> None:
+    assert "cities is now PUBLIC" in run("change_dataset_privacy.py", cities, "public").stdout
+    readers = "SELECT has_table_privilege('publicuser', 'cities', 'SELECT') AS public"
+    assert api.sql(readers)["rows"] == [{"public": True}]
+
+
+def test_check_query(run: Run, cities: str) -> None:
+    out = run("check_query.py", f"SELECT * FROM {cities} WHERE name = 'Porto'").stdout
+    assert "Seq Scan on cities" in out
+    assert re.search(r"It ran for \d+\.\d ms", out)
+    assert "Hint: a whole table is read" in out
+
+
+def test_copy_example(run: Run, api: Any, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("name,country\nPorto,PT\nVigo,ES\n", "utf-8")
+    out = run("copy_example.py", "in.csv", "--table", "copied", "--output", "out.csv").stdout
+    assert "2 rows in" in out
+    assert "2 rows out" in out
+    assert (tmp_path / "out.csv").read_text("utf-8") == (tmp_path / "in.csv").read_text("utf-8")
+    assert api.sql("SELECT count(*) AS n FROM copied")["rows"] == [{"n": 0}]
+
+
+def test_copy_and_pandas_example(run: Run, cities: str) -> None:
+    out = run("copy_and_pandas_example.py", f"SELECT name FROM {cities} ORDER BY name;").stdout
+    assert "Porto" in out
+    assert "2 rows" in out
+
+
+def test_duplicate_table(run: Run, api: Any, account: Any, cities: str, tmp_path: Path) -> None:
+    login = f"base_url = {account.base_url}\napi_key = {account.api_key}\n"
+    (tmp_path / "accounts.ini").write_text(f"[source]\n{login}[target]\n{login}", "utf-8")
+    out = run("duplicate_table.py", cities, "accounts.ini", "--target_table", "towns").stdout
+    assert "Made table towns" in out
+    assert "2 rows copied" in out
+    same = "SELECT count(*) AS n FROM cities JOIN towns USING (cartodb_id, name, country, the_geom)"
+    assert api.sql(same)["rows"] == [{"n": 2}]
+    api.sql("INSERT INTO towns (cartodb_id, name) VALUES (99, 'default')")
+    assert api.sql("SELECT country FROM towns WHERE cartodb_id = 99")["rows"] == [{"country": "PT"}]
+
+
+@pytest.mark.parametrize("kind", ["csv", "geojson"])
+def test_export_dataset(run: Run, cities: str, tmp_path: Path, kind: str) -> None:
+    run("export_dataset.py", cities, "--format", kind)
+    text = (tmp_path / f"cities.{kind}").read_text("utf-8")
+    if kind == "csv":
+        assert {row["name"] for row in csv.DictReader(text.splitlines())} == {"Porto", "Vigo"}
+    else:
+        assert {feature["properties"]["name"] for feature in json.loads(text)["features"]} == {
+            "Porto",
+            "Vigo",
+        }
+
+
+def test_export_all_datasets(run: Run, cities: str, tmp_path: Path) -> None:
+    out = run("export_all_datasets.py", "backup").stdout
+    assert "1 datasets exported" in out
+    with (tmp_path / "backup" / "cities.csv").open(newline="", encoding="utf-8") as file:
+        assert {row["name"] for row in csv.DictReader(file)} == {"Porto", "Vigo"}
+
+
+def test_export_create_tables(run: Run, api: Any, cities: str, tmp_path: Path) -> None:
+    run("export_create_tables.py", "tables.sql")
+    statement = (tmp_path / "tables.sql").read_text("utf-8")
+    api.sql("DROP TABLE cities")
+    api.sql(statement)
+    columns = api.sql("SELECT CDB_ColumnNames('cities'::regclass) AS name")["rows"]
+    assert {"cartodb_id", "the_geom", "name", "country"} <= {row["name"] for row in columns}
+
+
+def test_list_tables(run: Run, api: Any, cities: str) -> None:
+    api.sql("CREATE TABLE plain (a int)")
+    out = run("list_tables.py").stdout
+    assert re.search(r"cities \* #+ \d", out)
+    assert re.search(r"plain   #+ \d", out)
+    assert "2 tables, 1 of them datasets" in out
+
+
+def test_run_with_deadline(run: Run) -> None:
+    assert "3 rows" in run("run_with_deadline.py", "SELECT generate_series(1, 3)").stdout
+    late = run("run_with_deadline.py", "SELECT pg_sleep(60)", "--seconds", 0.5, code=1)
+    assert "Stopped after" in late.stderr
+
+
+def test_table_info(run: Run, account: Any, cities: str) -> None:
+    out = run("table_info.py", cities).stdout
+    assert f"cities (PRIVATE), owner {account.name}" in out
+    assert "2 rows" in out
+    for expected in ("geometry(Geometry,4326)", "cities_pkey", "test_quota"):
+        assert expected in out
+
+
+def test_user_info(run: Run, account: Any) -> None:
+    out = run("user_info.py").stdout
+    assert f"username: {account.name}" in out
+    assert re.search(r"data: \d+ bytes", out)
+
+
+def test_example_without_an_account_says_what_to_set() -> None:
+    command = [sys.executable, str(EXAMPLES / "list_tables.py")]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CARTO_")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "CARTO_API_URL" in done.stderr

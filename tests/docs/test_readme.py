@@ -1,0 +1,35 @@
+"""What the README promises."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def test_example_runs(account: Any, api: Any) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    environment = {**os.environ, "CARTO_API_URL": account.base_url, "CARTO_API_KEY": account.api_key}
+    command = [sys.executable, "-W", "error", "-W", "ignore::FutureWarning", "-c", block]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["[{'name': 'Porto', 'place': 'POINT(-8.61 41.15)'}]", "['cities']"]
+    assert api.sql("SELECT to_regclass('cities') AS found")["rows"] == [{"found": None}]
+
+
+def test_commands_it_names_exist() -> None:
+    for command in set(re.findall(r"scripts/\w+", README)):
+        assert os.access(ROOT / command, os.X_OK), command
+
+
+def test_files_and_modules_it_names_exist() -> None:
+    for module in set(re.findall(r"`carto_like\.(\w+)", README)):
+        assert (ROOT / "carto_like" / f"{module}.py").is_file(), module
+    for name in set(re.findall(r"`([A-Z]+\.md|doc/|examples/)`", README)):
+        assert (ROOT / name).exists(), name
