@@ -1,0 +1,109 @@
+"""The HTTP server: uvicorn on httptools, with limits on what comes before a body.
+
+httptools collects a request line of any length, byte by byte into one string, before anybody sees it. So the
+bytes are counted as they arrive, and a head that is too long is answered and never collected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .settings import Limits
+
+# A client notices the answer only once it has sent its request, so we listen a while longer without keeping
+# what we hear: closing at once would reset the connection, and take the answer with it.
+_LINGER_SECONDS = 5.0
+_UNLIMITED = 2**63
+
+
+class ServerConfig(uvicorn.Config):
+    """uvicorn's configuration for our application, with the limits of a request's head."""
+
+    def __init__(self, app: Any, limits: Limits, **options: Any) -> None:
+        self.url_max_bytes = limits.url_max_bytes or _UNLIMITED
+        self.header_max_bytes = limits.header_max_bytes or _UNLIMITED
+        super().__init__(
+            app,
+            http=LimitedProtocol,
+            loop="uvloop",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            **options,
+        )
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """One connection; answers 414 to a long request line and 431 to long headers, then hangs up."""
+
+    config: ServerConfig
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._in_head = True
+        self._head_bytes = 0
+        self._refused = False
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, a head only as far as the limits go."""
+        limit = self.config.url_max_bytes + self.config.header_max_bytes
+        while data and not self._refused:
+            piece = data[: limit - self._head_bytes] if self._in_head else data
+            if self._in_head:
+                self._head_bytes += len(piece)
+            super().data_received(piece)
+            if self._in_head and not self._refused and not self.transport.is_closing():
+                self._check_head(limit)
+            data = data[len(piece) :]
+
+    def _check_head(self, limit: int) -> None:
+        url_bytes = len(self.url) if self.headers is not None else 0
+        if url_bytes > self.config.url_max_bytes:
+            self._refuse(414, "URI Too Long", f"The request line is over {self.config.url_max_bytes} bytes.")
+        elif self._head_bytes - url_bytes > self.config.header_max_bytes or self._head_bytes >= limit:
+            self._refuse(
+                431,
+                "Request Header Fields Too Large",
+                f"The headers are over {self.config.header_max_bytes} bytes.",
+            )
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """A request's head is there: hand it on, unless it is too long."""
+        self._check_head(_UNLIMITED)
+        if not self._refused:
+            self._in_head = False
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body, which is of no interest when the head was refused."""
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request is complete; another may follow."""
+        if not self._refused:
+            super().on_message_complete()
+            self._in_head, self._head_bytes = True, 0
+
+    def _refuse(self, status: int, reason: str, message: str) -> None:
+        self._refused = True
+        self._unset_keepalive_if_required()
+        body = message.encode("ascii")
+        self.transport.write(
+            b"HTTP/1.1 %d %s\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
+            b"connection: close\r\n\r\n%s" % (status, reason.encode("ascii"), len(body), body)
+        )
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.transport.close)

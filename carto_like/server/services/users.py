@@ -1,0 +1,273 @@
+"""Users: who exists, with which roles and keys; made once, looked up with each request."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from psycopg import errors, sql
+
+from carto_like.server.accounts import Account, Key
+from carto_like.server.db import Database
+from carto_like.server.errors import Problem
+from carto_like.server.migrations import clients_group
+from carto_like.server.pool import Connection
+from carto_like.server.secrets import Secrets, new_token, same
+
+DEFAULT_TOKEN = "default_public"
+LONGEST_NAME = 40
+
+# Several servers share one database, so what another of them changed is news here only after this long.
+CACHE_SECONDS = 1.0
+_CACHE_ENTRIES = 10_000
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_RESERVED = frozenset(
+    {
+        *("public", "none", "cartodb", "carto_like", "information_schema", "topology", "tiger", "tiger_data"),
+        *("procrastinate", "publicuser", "postgres", "user", "current_user", "session_user", "current_role"),
+        *("amigocloud", "iotile", "kloudless", "api", "health", "metrics"),
+    }
+)
+
+_ACCOUNT = "SELECT id, name, role, public_role, quota_bytes FROM carto_like.users"
+_KEY = "SELECT user_id, name, type, role, apis, token_encrypted FROM carto_like.api_keys"
+
+# The method named like the built-in type hides it from the annotations after it.
+Accounts: TypeAlias = list[Account]
+Keys: TypeAlias = list[Key]
+
+T = TypeVar("T")
+
+
+class _Cache(Generic[T]):
+    """Answers that stay good for :data:`CACHE_SECONDS`; bounded, as callers choose what to ask."""
+
+    def __init__(self) -> None:
+        self._entries: dict[Any, tuple[float, T]] = {}
+
+    def get(self, key: Any) -> T | None:
+        entry = self._entries.get(key)
+        if entry is None or entry[0] < time.monotonic():
+            return None
+        return entry[1]
+
+    def put(self, key: Any, value: T) -> None:
+        if len(self._entries) >= _CACHE_ENTRIES:
+            self._entries.clear()
+        self._entries[key] = (time.monotonic() + CACHE_SECONDS, value)
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a token turned out to be: a key of the account, or known to belong to another."""
+
+    key: Key | None
+    elsewhere: bool = False
+
+
+class Users:
+    """The accounts of one installation and their keys."""
+
+    def __init__(self, database: Database, secrets: Secrets) -> None:
+        self._database = database
+        self._secrets = secrets
+        self._accounts: _Cache[Account] = _Cache()
+        self._tokens: _Cache[_Found] = _Cache()
+
+    def forget(self) -> None:
+        """Drop what is remembered of accounts and keys; to be called after any of them changed."""
+        self._accounts.clear()
+        self._tokens.clear()
+
+    async def create(
+        self,
+        name: str,
+        *,
+        api_key: str | None = None,
+        quota_bytes: int | None = None,
+        email: str | None = None,
+    ) -> Account:
+        """Make a user: two login roles, a schema, a master key and the key ``default_public``.
+
+        Raises:
+            Problem: 422 for a name that cannot be used, 409 for one that is taken.
+        """
+        _check_name(name)
+        if api_key is not None:
+            _check_token(api_key)
+        try:
+            async with self._database.metadata() as connection:
+                account = await self._insert(connection, name, quota_bytes or 0, email)
+                await self._make_roles(connection, account)
+                await _make_schema(connection, account)
+                await self._add_key(
+                    connection, account, "Master", "master", account.role, api_key or new_token()
+                )
+                await self._add_key(
+                    connection, account, "Default public", "default", account.public_role, DEFAULT_TOKEN
+                )
+        except (errors.UniqueViolation, errors.DuplicateSchema, errors.DuplicateObject):
+            raise Problem(409, f"There is already a user or schema named '{name}'.") from None
+        self.forget()
+        return account
+
+    async def get(self, name: str) -> Account | None:
+        """The account of a user, None when there is no such user."""
+        account = self._accounts.get(name)
+        if account is None and (account := await self._load(name)) is not None:
+            self._accounts.put(name, account)
+        return account
+
+    async def list(self) -> Accounts:
+        """All accounts, by name."""
+        async with self._database.metadata() as connection:
+            cursor = await connection.execute(f"{_ACCOUNT} ORDER BY name")
+            return [Account(*row) for row in await cursor.fetchall()]
+
+    async def key_for_token(self, account: Account, token: str) -> Key | None:
+        """The account's key with a token, None when nobody has it.
+
+        Raises:
+            Problem: 403 ``Forbidden`` when the token is another account's.
+        """
+        found = await self._find(account, token)
+        if found.elsewhere:
+            raise Problem(403, "Forbidden")
+        return found.key
+
+    async def default_key(self, account: Account) -> Key:
+        """The key that a request without one uses."""
+        key = (await self._find(account, DEFAULT_TOKEN)).key
+        if key is None:
+            raise Problem(401, "Unauthorized")
+        return key
+
+    async def keys(self, account: Account) -> Keys:
+        """The account's keys with their tokens in clear; master first, then default, then by name."""
+        query = f"{_KEY} WHERE user_id = %s ORDER BY array_position('{{master,default,regular}}', type), name"
+        async with self._database.metadata() as connection:
+            cursor = await connection.execute(query, (account.id,))
+            return [self._key(row) for row in await cursor.fetchall()]
+
+    async def _load(self, name: str) -> Account | None:
+        if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
+            return None
+        async with self._database.metadata() as connection:
+            row = await (await connection.execute(f"{_ACCOUNT} WHERE name = %s", (name,))).fetchone()
+        return None if row is None else Account(*row)
+
+    async def _find(self, account: Account, token: str) -> _Found:
+        index = self._secrets.token_index(token)
+        found = self._tokens.get((account.id, index))
+        if found is None:
+            found = await self._find_stored(account, index)
+            self._tokens.put((account.id, index), found)
+        # The index says where to look; whether the token is right is decided here, in constant time.
+        if found.key is not None and not same(found.key.token, token):
+            return _Found(None)
+        return found
+
+    async def _find_stored(self, account: Account, index: bytes) -> _Found:
+        query = f"{_KEY} WHERE token_index = %s ORDER BY user_id = %s DESC LIMIT 1"
+        async with self._database.metadata() as connection:
+            row = await (await connection.execute(query, (index, account.id))).fetchone()
+        if row is None:
+            return _Found(None)
+        return _Found(self._key(row)) if row[0] == account.id else _Found(None, elsewhere=True)
+
+    def _key(self, row: tuple[Any, ...]) -> Key:
+        owner, name, kind, role, apis, stored = row
+        token = self._secrets.decrypt_token(bytes(stored), owner)
+        return Key(name, kind, role, frozenset(apis), token)
+
+    async def _insert(self, connection: Connection, name: str, quota: int, email: str | None) -> Account:
+        row = await (
+            await connection.execute(
+                "INSERT INTO carto_like.users (name, role, public_role, quota_bytes, email) "
+                "SELECT %(name)s, format('cl%%s_%%s', id, %(name)s::text), "
+                "       format('cl%%s_%%s_pub', id, %(name)s::text), %(quota)s, %(email)s "
+                "FROM carto_like.installation RETURNING id, name, role, public_role, quota_bytes",
+                {"name": name, "quota": quota, "email": email},
+            )
+        ).fetchone()
+        if row is None:
+            raise RuntimeError("the database has no installation row: it was not migrated")
+        return Account(*row)
+
+    async def _make_roles(self, connection: Connection, account: Account) -> None:
+        installation = await (await connection.execute("SELECT id FROM carto_like.installation")).fetchone()
+        group = clients_group(installation[0] if installation else "")
+        for role, groups in ((account.role, [group]), (account.public_role, [group, "publicuser"])):
+            await self.make_role(connection, role, groups)
+
+    async def make_role(self, connection: Connection, role: str, groups: Sequence[str]) -> None:
+        """Make a login role that the platform can log in as, act for and end sessions of."""
+        statement = sql.SQL(
+            "CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION "
+            "PASSWORD {verifier} IN ROLE {groups}"
+        )
+        names = {
+            "role": sql.Identifier(role),
+            "verifier": sql.Literal(self._secrets.scram_verifier(role)),
+            "groups": sql.SQL(", ").join(map(sql.Identifier, groups)),
+        }
+        await connection.execute(statement.format(**names))
+        await connection.execute(sql.SQL("GRANT {role} TO CURRENT_USER").format(**names))
+
+    async def _add_key(
+        self, connection: Connection, account: Account, name: str, kind: str, role: str, token: str
+    ) -> None:
+        await connection.execute(
+            "INSERT INTO carto_like.api_keys (user_id, name, type, role, token_index, token_encrypted) "
+            "VALUES (%s, %s, %s, %s, %s, %s)",
+            (
+                account.id,
+                name,
+                kind,
+                role,
+                self._secrets.token_index(token),
+                self._secrets.encrypt_token(token, account.id),
+            ),
+        )
+
+
+async def _make_schema(connection: Connection, account: Account) -> None:
+    names = {
+        "schema": sql.Identifier(account.schema),
+        "role": sql.Identifier(account.role),
+        "public_role": sql.Identifier(account.public_role),
+    }
+    await connection.execute(sql.SQL("CREATE SCHEMA {schema} AUTHORIZATION {role}").format(**names))
+    await connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {schema} TO {public_role}").format(**names))
+    if find_spec("carto_like.server.services.cdb") is None:
+        return
+    await connection.execute(
+        "SELECT cartodb.CDB_SetUserQuotaInBytes(%s::text, %s::bigint)", (account.schema, account.quota_bytes)
+    )
+
+
+def _check_name(name: str) -> None:
+    if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
+        raise Problem(
+            422,
+            f"'{name[:LONGEST_NAME]}' cannot be a user's name: it must start with a lower-case letter, go on "
+            f"with lower-case letters, digits, '-' and '_', and have at most {LONGEST_NAME} characters.",
+        )
+    # '_pub' and '_k_' tell the roles of a user's keys from users.
+    if name in _RESERVED or name.startswith("pg_") or name.endswith("_pub") or "_k_" in name:
+        raise Problem(422, f"'{name}' cannot be a user's name: it is reserved.")
+
+
+def _check_token(token: str) -> None:
+    if token == DEFAULT_TOKEN or not re.fullmatch(r"[!-~]{8,200}", token):
+        raise Problem(
+            422, "An API key must have 8 to 200 visible ASCII characters, and not be the default key."
+        )
