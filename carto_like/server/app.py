@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from html import escape
+from importlib import import_module
 from typing import Any
 
 import psycopg
@@ -24,7 +25,18 @@ from .settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_FAMILIES: tuple[Callable[[Platform], list[Route]], ...] = ()
+_FAMILY_NAMES = ("sql", "copy", "viz", "tables", "users", "api_keys")
+
+
+def _families() -> list[Callable[[Platform], list[Route]]]:
+    found = []
+    for name in _FAMILY_NAMES:
+        try:
+            found.append(import_module(f"carto_like.server.routes.{name}").routes)
+        except (ImportError, AttributeError) as error:
+            logger.warning("no %s yet: %s", name, error)
+    return found
+
 
 # Their bodies are streams of any length, with limits of their own.
 _STREAMED = ("/sql/copyfrom",)
@@ -52,7 +64,7 @@ class Application:
         self.platform = Platform.create(settings)
         self._settings = settings
         self._open_routes = health.routes(self.platform)
-        self._routes = [route for family in _FAMILIES for route in family(self.platform)]
+        self._routes = [route for family in _families() for route in family(self.platform)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
