@@ -1,0 +1,115 @@
+"""``/api/v1/users``, ``/api/v3/me``, ``/api/v4/me``: who the caller is, and what he has."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from carto_like import __version__
+from carto_like.server.accounts import Account, Principal
+from carto_like.server.authentication import account_of
+from carto_like.server.platform import Platform
+from carto_like.server.services.keys import owner_of_token
+from carto_like.server.services.profiles import profile_of
+from carto_like.server.vizapi.access import principal_of, require_master, root_of
+from carto_like.server.vizapi.answers import answering, json_answer
+from carto_like.server.vizapi.people import user_data
+
+# What a dashboard would show; there is none, so there is nothing to show.
+_DASHBOARD: dict[str, Any] = {
+    "default_fallback_basemap": {},
+    "dashboard_notifications": {},
+    "organization_notifications": [],
+    "can_change_password": False,
+    "plan_name": "",
+    "services": [],
+    "mfa_required": False,
+}
+
+
+def routes(platform: Platform) -> list[Route]:
+    """The routes, relative to a user's root."""
+    people = _People(platform)
+    get = ["GET", "OPTIONS"]
+    return [
+        Route("/api/v1/users/{anybody:path}", answering(people.show), methods=get),
+        Route("/api/v3/me", answering(people.me), methods=get),
+        Route("/api/v4/me", answering(people.identity, cors=True), methods=get),
+    ]
+
+
+class _People:
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    async def show(self, request: Request) -> Response:
+        account = account_of(request)
+        return json_answer(await self._data(request, await require_master(self._platform, request, account)))
+
+    async def me(self, request: Request) -> Response:
+        account = await self._meant(request)
+        principal = await principal_of(self._platform, request, account)
+        root = root_of(self._platform, request, account)
+        config = {
+            "user_name": account.name,
+            "base_url": root,
+            "sql_api_template": f"{root}/api/v2/sql",
+            "cartodb_com_hosted": False,
+        }
+        answer: dict[str, Any] = {"config": config, "user_frontend_version": __version__}
+        if principal.is_master:
+            answer |= {"user_data": await self._data(request, principal), **_DASHBOARD}
+        return json_answer(answer)
+
+    async def identity(self, request: Request) -> Response:
+        account = account_of(request)
+        principal = await principal_of(self._platform, request, account, required=True)
+        root = root_of(self._platform, request, account)
+        endpoints = dict.fromkeys(("sql", "maps", "import", "auth", "builder"), f"{root}/")
+        answer: dict[str, Any] = {
+            "username": account.name,
+            "organization": None,
+            "api_endpoints": endpoints,
+        }
+        if principal.is_master:
+            answer |= {
+                "first_name": None,
+                "last_name": None,
+                "avatar_url": None,
+                "region": None,
+                "groups": [],
+            }
+            endpoints["maps_api_v2_template"] = root
+        return json_answer(answer)
+
+    async def _data(self, request: Request, principal: Principal) -> dict[str, Any]:
+        account = principal.account
+        profile = await profile_of(self._platform.database, account)
+        return user_data(account, root_of(self._platform, request, account), profile, principal.key.token)
+
+    async def _meant(self, request: Request) -> Account:
+        """Whose ``me`` it is: clients that join paths to their address's host lose the user in it."""
+        account = account_of(request)
+        if request.scope["state"]["full_path"].startswith(("/user/", "/u/")):
+            return account
+        platform = self._platform
+        name = _basic_user(request)
+        token = request.query_params.get("api_key") or request.query_params.get("map_key")
+        if not name and token:
+            name = await owner_of_token(platform.database, platform.secrets, token)
+        return (await platform.users.get(name) or account) if name else account
+
+
+def _basic_user(request: Request) -> str | None:
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[0]
+    except (binascii.Error, UnicodeDecodeError):
+        return None

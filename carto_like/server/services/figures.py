@@ -1,0 +1,223 @@
+"""How large a dataset is, how many rows it has, and of which geometry types: true, and cheap.
+
+Sizes come from the catalogs. Rows and types are read from the tables, as their owner, once per state of a
+table: they are kept with the state (time of the last tracked write, size of the heap) in which they hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import AsyncConnection, errors, sql
+
+from carto_like.server.accounts import Account
+from carto_like.server.db import Database
+from carto_like.server.services.registry import Dataset
+
+_LOCK_WAIT = "300ms"
+_READ_TIME = "3s"
+_COUNTED_PAGES = 1000  # a table of up to 8 MB is counted, the rows of a larger one are estimated
+_SAMPLED_ROWS = 100
+_TABLES_PER_QUERY = 50
+
+# The size functions wait for whoever has locked a table, a listing must not: a locked table has its size of
+# the last VACUUM or ANALYZE.
+_SIZES = """
+WITH locked AS MATERIALIZED (
+    SELECT DISTINCT relation FROM pg_catalog.pg_locks
+    WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock')
+SELECT c.oid::bigint AS oid, s.known, c.relpages, c.reltuples,
+       CASE WHEN s.known THEN pg_total_relation_size(c.oid) ELSE s.total END AS total,
+       CASE WHEN s.known THEN pg_relation_size(c.oid) ELSE c.relpages * s.page END AS heap, s.page
+FROM pg_catalog.pg_class c
+CROSS JOIN LATERAL (
+    SELECT page, sum(p.relpages) * page AS total,
+           %(exact)s AND NOT EXISTS (SELECT FROM locked l WHERE l.relation = ANY (array_agg(p.oid))) AS known
+    FROM pg_catalog.pg_class p, (SELECT current_setting('block_size')::bigint AS page) b
+    WHERE p.oid IN (c.oid, c.reltoastrelid)
+       OR p.oid IN (SELECT indexrelid FROM pg_catalog.pg_index WHERE indrelid = c.oid)
+    GROUP BY page) s
+WHERE c.oid = ANY (%(oids)s::oid[])
+"""
+
+_SAVE = """
+WITH free AS (
+    SELECT id FROM carto_like.datasets WHERE id = ANY (%(ids)s) FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE carto_like.datasets d
+SET seen_state = v.state, seen_rows = v.rows, seen_geometry_types = string_to_array(v.types, ',')
+FROM free, unnest(%(ids)s::uuid[], %(states)s::text[], %(rows)s::bigint[], %(types)s::text[])
+     AS v (id, state, rows, types)
+WHERE d.id = free.id AND v.id = d.id
+"""
+
+_READ = sql.SQL(
+    """SELECT {oid}::bigint,
+       (SELECT count(*) FROM {table} WHERE ctid < {end}::tid),
+       ARRAY(SELECT DISTINCT ST_GeometryType(the_geom) FROM (
+                 SELECT the_geom FROM {table} WHERE the_geom IS NOT NULL LIMIT {sample}) s ORDER BY 1)"""
+)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one dataset.
+
+    Attributes:
+        size: bytes that count towards the quota: half of what table and indexes take on disk, because the
+            second geometry column is the platform's.
+        row_count: exact for small tables, else an estimate.
+        geometry_types: as PostGIS calls them (``ST_Point``), of a sample of the rows.
+    """
+
+    size: int
+    row_count: int
+    geometry_types: list[str]
+
+
+@dataclass(frozen=True)
+class _Size:
+    known: bool
+    total: int
+    heap: int
+    page: int
+    relpages: int
+    reltuples: float
+
+    def state(self, dataset: Dataset) -> str:
+        written = dataset.written_at.isoformat() if dataset.written_at else "-"
+        return f"{dataset.table_oid}/{written}/{self.heap}"
+
+    def rows(self, counted: int) -> int:
+        """Rows of the table, of which ``counted`` are in its first pages."""
+        pages = self.heap // self.page
+        if pages <= _COUNTED_PAGES:
+            return counted
+        if self.reltuples > 0 and self.relpages > 0:
+            return round(self.reltuples / self.relpages * pages)
+        return round(counted / _COUNTED_PAGES * pages)
+
+
+async def figures_of(
+    database: Database, account: Account, datasets: Sequence[Dataset]
+) -> Mapping[int, Figures]:
+    """The figures of these datasets by ``table_oid``; a dataset dropped meanwhile has zeros."""
+    if not datasets:
+        return {}
+    async with database.metadata() as conn:
+        sizes = await _sizes(conn, [dataset.table_oid for dataset in datasets])
+    unread = [
+        dataset
+        for dataset in datasets
+        if (size := sizes.get(dataset.table_oid)) and size.known and size.state(dataset) != dataset.seen_state
+    ]
+    seen = await _read(database, account, unread) if unread else {}
+    if seen:
+        await _save(database, [dataset for dataset in unread if dataset.table_oid in seen], sizes, seen)
+    return {dataset.table_oid: _figures(dataset, sizes, seen) for dataset in datasets}
+
+
+async def sizes_of(database: Database, datasets: Sequence[Dataset]) -> Mapping[int, int]:
+    """Bytes of these datasets that count towards the quota, by ``table_oid``."""
+    async with database.metadata() as conn:
+        sizes = await _sizes(conn, [dataset.table_oid for dataset in datasets])
+    return {oid: size.total // 2 for oid, size in sizes.items()}
+
+
+def _figures(
+    dataset: Dataset, sizes: Mapping[int, _Size], seen: Mapping[int, tuple[int, list[str]]]
+) -> Figures:
+    size = sizes.get(dataset.table_oid)
+    counted, types = seen.get(dataset.table_oid, (dataset.seen_rows or 0, dataset.seen_geometry_types or []))
+    return Figures(
+        size=size.total // 2 if size else 0,
+        row_count=size.rows(counted) if size else 0,
+        geometry_types=types,
+    )
+
+
+async def _sizes(conn: AsyncConnection[Any], oids: Sequence[int]) -> dict[int, _Size]:
+    await conn.execute("SELECT set_config('lock_timeout', %s, true)", (_LOCK_WAIT,))
+    try:
+        async with conn.transaction():
+            cursor = await conn.execute(_SIZES, {"oids": list(oids), "exact": True})
+            rows = await cursor.fetchall()
+    except errors.LockNotAvailable:  # locked between the look at pg_locks and the measuring
+        cursor = await conn.execute(_SIZES, {"oids": list(oids), "exact": False})
+        rows = await cursor.fetchall()
+    return {
+        oid: _Size(bool(known), int(total or 0), int(heap or 0), page, relpages, reltuples)
+        for oid, known, relpages, reltuples, total, heap, page in rows
+    }
+
+
+async def _read(
+    database: Database, account: Account, datasets: Sequence[Dataset]
+) -> dict[int, tuple[int, list[str]]]:
+    seen: dict[int, tuple[int, list[str]]] = {}
+    async with database.login(account.role, account.schema) as session:
+        for start in range(0, len(datasets), _TABLES_PER_QUERY):
+            part = datasets[start : start + _TABLES_PER_QUERY]
+            try:
+                seen.update(await _read_together(session, account, part))
+            except (errors.OperationalError, errors.ProgrammingError, errors.DataError):
+                # One of them is locked, slow, or gone: that one shall not hide the others.
+                for dataset in part:
+                    seen.update(await _read_one(session, account, dataset))
+    return seen
+
+
+async def _read_one(
+    session: AsyncConnection[Any], account: Account, dataset: Dataset
+) -> dict[int, tuple[int, list[str]]]:
+    try:
+        return await _read_together(session, account, [dataset])
+    except (errors.OperationalError, errors.ProgrammingError, errors.DataError):
+        if session.closed:
+            raise
+        return {}
+
+
+async def _read_together(
+    session: AsyncConnection[Any], account: Account, datasets: Sequence[Dataset]
+) -> dict[int, tuple[int, list[str]]]:
+    query = sql.SQL(" UNION ALL ").join(
+        sql.SQL("({})").format(
+            _READ.format(
+                oid=sql.Literal(dataset.table_oid),
+                table=sql.Identifier(account.schema, dataset.name),
+                end=sql.Literal(f"({_COUNTED_PAGES},0)"),
+                sample=sql.Literal(_SAMPLED_ROWS),
+            )
+        )
+        for dataset in datasets
+    )
+    async with session.transaction():
+        # Without a sequential scan the first geometries are found through their index, however many rows
+        # have none.
+        await session.execute(
+            "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true),"
+            " set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)",
+            (_LOCK_WAIT, _READ_TIME),
+        )
+        cursor = await session.execute(query)
+        return {oid: (count, types) for oid, count, types in await cursor.fetchall()}
+
+
+async def _save(
+    database: Database,
+    datasets: Sequence[Dataset],
+    sizes: Mapping[int, _Size],
+    seen: Mapping[int, tuple[int, list[str]]],
+) -> None:
+    async with database.metadata() as conn:
+        await conn.execute(
+            _SAVE,
+            {
+                "ids": [dataset.id for dataset in datasets],
+                "states": [sizes[dataset.table_oid].state(dataset) for dataset in datasets],
+                "rows": [seen[dataset.table_oid][0] for dataset in datasets],
+                "types": [",".join(seen[dataset.table_oid][1]) for dataset in datasets],
+            },
+        )
