@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from carto_like.core.fields import CharField, DateTimeField, ResourceField
@@ -145,7 +146,7 @@ class GrantsField(ResourceField[Any]):
         return [] if attribute is None else [(attribute, block.get(attribute) or [])]
 
 
-class DailyCountsField(DateTimeField["dict[str, int] | list[datetime] | None"]):
+class DailyCountsField(DateTimeField[dict[str, int] | list[datetime] | None]):
     """Holds counts by day as the API tells them, or a list of moments."""
 
     def __init__(self, many: bool = True) -> None:
@@ -156,7 +157,7 @@ class Base64Text(str):
     """Text that is encoded already, so that assigning what was read changes nothing."""
 
 
-class Base64EncodedField(CharField["str | None"]):
+class Base64EncodedField(CharField[str | None]):
     """Encodes text or bytes when set, and reads as their base64 text; anything else becomes empty."""
 
     def __init__(self, many: bool = False) -> None:
@@ -172,7 +173,7 @@ class Base64EncodedField(CharField["str | None"]):
         return Base64Text(base64.b64encode(content).decode("ascii"))
 
 
-class PasswordAndPrivacyFields(CharField["str | None"]):
+class PasswordAndPrivacyFields(CharField[str | None]):
     """Holds a password; setting one makes the resource's privacy ``password``, removing it ``public``."""
 
     def __init__(self, many: bool = False) -> None:

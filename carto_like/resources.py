@@ -56,7 +56,7 @@ class AsyncResource(Resource):
         with wrapped():
             self.send(self.get_collection_endpoint(), "post", **client_params)
 
-    def refresh(self) -> None:  # type: ignore[override]
+    def refresh(self) -> None:
         """Read the state of the job.
 
         Raises:
@@ -85,7 +85,7 @@ class WarnAsyncResource(AsyncResource):
 
 @contextmanager
 def wrapped() -> Iterator[None]:
-    """Raise whatever a foreign client fails with as a ``CartoException``; CARTO's own clients do so already."""
+    """Make a ``CartoException`` of what a foreign client fails with; CARTO's own clients raise no other."""
     try:
         yield
     except CartoException:
@@ -121,15 +121,13 @@ _told: dict[type, dict[Any, Any]] = {}
 def _warn_once(kind: type) -> None:
     """Warn about a class once, and again only after the warning filters have changed.
 
-    The ``warnings`` module empties a registry when it finds that the filters changed since its last use. A key
-    put there beforehand therefore silences the call exactly when nothing has changed.
+    The ``warnings`` module empties a registry when it finds that the filters changed since its last use. A
+    key put there beforehand therefore silences the call exactly when nothing has changed.
     """
     frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
         frame = frame.f_back
-    text = (
-        f"{kind.__name__} uses an API of CARTO's that is not public and may change; mind that in production."
-    )
+    text = f"{kind.__name__}: this API of CARTO's is not public and may change; take care in production"
     registry = _told.setdefault(kind, {})
     if "told" in registry:
         registry[text, NonPublicApiWarning, frame.f_lineno] = True
