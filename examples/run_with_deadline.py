@@ -11,20 +11,10 @@ from __future__ import annotations
 import sys
 import time
 
-from carto_like.core.errors import TimeoutExpired
-from carto_like.exceptions import CartoException
+from carto_like.exceptions import CartoTimeoutException
 from carto_like.sql import SQLClient
 
 import account
-
-
-def ran_out_of_time(error: BaseException | None) -> bool:
-    """Whether a timeout is the cause of an error, however deep it is wrapped."""
-    while error is not None:
-        if isinstance(error, TimeoutExpired):
-            return True
-        error = error.__cause__
-    return False
 
 
 def main() -> None:
@@ -38,9 +28,7 @@ def main() -> None:
     started = time.monotonic()
     try:
         answer = client.send(arguments.query, timeout=arguments.seconds)
-    except (CartoException, TimeoutExpired) as error:
-        if not ran_out_of_time(error):
-            raise
+    except CartoTimeoutException:
         sys.exit(f"Stopped after {time.monotonic() - started:.1f} s.")
     print(f"{answer['total_rows']} rows in {time.monotonic() - started:.1f} s")
 

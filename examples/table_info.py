@@ -46,8 +46,10 @@ def main() -> None:
         name = dataset.name or ""
         if arguments.dataset not in (None, name):
             continue
-        print(f"{name} ({dataset.privacy}), owner {dataset.permission.owner.username}")
-        print(f"  {dataset.table.row_count} rows, {dataset.table.size} bytes")
+        owner = dataset.permission.owner if dataset.permission else None
+        print(f"{name} ({dataset.privacy}), owner {owner.username if owner else 'unknown'}")
+        if dataset.table:
+            print(f"  {dataset.table.row_count} rows, {dataset.table.size} bytes")
         show(client, "columns", COLUMNS, name)
         show(client, "indexes", INDEXES, name)
         show(client, "triggers", TRIGGERS, name)
