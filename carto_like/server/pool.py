@@ -8,6 +8,7 @@ another login is closed to make room, and who finds no room waits in a queue.
 from __future__ import annotations
 
 import asyncio
+import select
 import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -57,12 +58,13 @@ class ConnectionPool:
         self._idle: OrderedDict[Connection, tuple[Key, float]] = OrderedDict()
         self._cleaning: dict[Key, deque[asyncio.Task[None]]] = {}
         self._borrowed: set[Connection] = set()
+        self._connecting = 0
         self._reaper: asyncio.Task[None] | None = None
 
     @property
     def open_connections(self) -> int:
         """How many connections are open, in use or not."""
-        return len(self._idle) + len(self._borrowed)
+        return len(self._idle) + len(self._borrowed) + self._connecting
 
     async def open(self) -> None:
         """Start closing connections that nobody uses."""
@@ -118,11 +120,18 @@ class ConnectionPool:
             await asyncio.shield(task)
             connection = self._take_idle(key)
         if connection is None:
-            while self.open_connections >= self._budget and self._idle:
-                await self._idle.popitem(last=False)[0].close()
-            connection = await self._connect(key)
+            connection = await self._open_another(key)
         self._borrowed.add(connection)
         return connection
+
+    async def _open_another(self, key: Key) -> Connection:
+        self._connecting += 1
+        try:
+            while self.open_connections > self._budget and self._idle:
+                await self._idle.popitem(last=False)[0].close()
+            return await self._connect(key)
+        finally:
+            self._connecting -= 1
 
     def _next_cleaned(self, key: Key) -> asyncio.Task[None] | None:
         tasks = self._cleaning.get(key)
@@ -189,11 +198,10 @@ class ConnectionPool:
 
 
 def is_alive(connection: Connection) -> bool:
-    """Whether the server end is still there, as far as our end has heard; asks nothing, waits for nothing."""
-    if connection.closed:
+    """Whether an idle connection is good, as far as our end has heard; asks nothing, waits for nothing."""
+    if connection.closed or connection.pgconn.transaction_status != TransactionStatus.IDLE:
         return False
-    try:
-        connection.pgconn.consume_input()
-    except psycopg.OperationalError:
-        return False
-    return connection.pgconn.transaction_status == TransactionStatus.IDLE
+    # Nobody asked anything, so what there is to read is a farewell, or the end.
+    poll = select.poll()
+    poll.register(connection.pgconn.socket, select.POLLIN)
+    return not poll.poll(0)

@@ -125,11 +125,26 @@ class PrivatePostgres:
 
     def stop(self) -> None:
         """Stop the cluster and remove its socket folder; nothing happens when it does not run."""
-        if self.pid is not None:
-            self._end(self.pid)
+        self.halt()
         _remove_socket_dir(self.socket_dir)
         self.pid = self.socket_dir = self._child = None
         self._lock.release()
+
+    def halt(self) -> None:
+        """End the server process, but keep directory and socket folder for :meth:`restart`."""
+        if self.pid is not None:
+            self._end(self.pid)
+
+    def restart(self) -> None:
+        """End the server process if it runs, and start it anew at the same address.
+
+        Raises:
+            StartError: it does not come up, or was never started.
+        """
+        if self.pid is None:
+            raise StartError("The private database is not running.")
+        self._end(self.pid)
+        self._launch_patiently()
 
     def is_running(self) -> bool:
         """Whether the server process is alive."""
@@ -169,7 +184,6 @@ class PrivatePostgres:
             try:
                 return self._launch()
             except StartError as error:
-                _remove_socket_dir(self.socket_dir)
                 leftovers = any(sign in str(error) for sign in _LEFTOVERS)
                 if not leftovers or time.monotonic() > deadline:
                     raise
@@ -180,7 +194,7 @@ class PrivatePostgres:
         run_as = _unprivileged(self.data_dir)
         if not (self.cluster_dir / "PG_VERSION").exists():
             _initialise(programs, self.cluster_dir, run_as)
-        self.socket_dir = _make_socket_dir(run_as)
+        self.socket_dir = self.socket_dir or _make_socket_dir(run_as)
         settings = {**self._settings, "unix_socket_directories": self.socket_dir}
         command = [str(programs.postgres), "-D", str(self.cluster_dir)]
         command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
