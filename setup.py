@@ -60,7 +60,9 @@ setup(
     long_description_content_type="text/markdown",
     license="BSD-3-Clause",
     packages=find_packages(include=["carto_like", "carto_like.*"]),
-    package_data={"carto_like": ["py.typed", "core/*.pyi", "server/services/sql/*.sql"]},
+    package_data={
+        "carto_like": ["py.typed", "core/*.pyi", "server/services/sql/*.sql", "server/services/sql/*/*.sql"]
+    },
     python_requires=">=3.10",
     install_requires=SDK,
     extras_require=EXTRAS,

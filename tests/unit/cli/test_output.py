@@ -12,7 +12,7 @@ import pytest
 
 from carto_like.cli import output
 
-ROWS = [{"name": "Évora, city", "tags": ["a", 1]}, {"name": None, "tags": {"x": True}}]
+ROWS: list[dict[str, Any]] = [{"name": "Évora, city", "tags": ["a", 1]}, {"name": None, "tags": {"x": True}}]
 
 
 def test_json_rows_are_one_list(capsys: pytest.CaptureFixture[str]) -> None:
