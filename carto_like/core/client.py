@@ -41,8 +41,8 @@ _EXCERPT = 2000
 _REQUEST_ID_HEADERS = ("X-Request-Id", "Request-Id", "X-Correlation-Id")
 
 Timeout = float | tuple[float | None, float | None] | None
-DEFAULT_TIMEOUT: Timeout = (10.0, 300.0)
-"""Seconds to connect, and seconds that the server may stay silent."""
+DEFAULT_TIMEOUT: Timeout = (10.0, 330.0)
+"""Seconds to connect, and seconds of silence: just over the five minutes many servers grant a query."""
 
 
 class Unset:
@@ -90,7 +90,10 @@ class Client(BaseAuthClient):
         proxies: Mapping[str, str] | None = None,
         user_agent: str | None = None,
     ) -> None:
-        super().__init__(self.normalise_base_url(base_url), Session() if session is None else session)
+        # By name, because platforms mix in pyrestcli's other clients, whose constructors differ.
+        BaseAuthClient.__init__(
+            self, self.normalise_base_url(base_url), Session() if session is None else session
+        )
         self._owns_session = session is None
         self.timeout = timeout
         self.retry = as_retry(retry)
