@@ -22,7 +22,8 @@ _TABLE = (
     "SELECT CDB_CartodbfyTable('observations')",
     "INSERT INTO observations (name, amount, kind, seen_at, the_geom)"
     " SELECT 'point ' || n, n * 7919 % 100000 / 100.0, n % 17,"
-    " '2024-01-01Z'::timestamptz + n * interval '1 s', ST_SetSRID(ST_MakePoint(n * 222492239::bigint % 360000000 / 1e6 - 180,"
+    " '2024-01-01Z'::timestamptz + n * interval '1 s',"
+    " ST_SetSRID(ST_MakePoint(n * 222492239::bigint % 360000000 / 1e6 - 180,"
     " n * 105066887::bigint % 170000000 / 1e6 - 85), 4326) FROM generate_series(1, {rows}) n",
 )
 
