@@ -1,0 +1,119 @@
+"""COPY between a client and the database, at the speed of libpq and in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from itertools import repeat
+
+from psycopg import pq
+
+from carto_like.server.errors import Problem
+from carto_like.server.sqlapi.upload import ClientLeft
+from carto_like.server.sqlapi.wire import (
+    Connection,
+    check,
+    command,
+    drain,
+    finish_copy_in,
+    flush,
+    next_result,
+    readable,
+    start,
+)
+
+BLOCK_BYTES = 128 * 1024
+CLIENT_LEFT = "Connection closed by client"
+NOT_FROM_CLIENT = "This is not a COPY ... FROM STDIN. Use /sql/copyto to export."
+NOT_TO_CLIENT = "This is not a COPY ... TO STDOUT. Use /sql/copyfrom to import."
+
+
+async def set_timeout(conn: Connection, seconds: float) -> None:
+    """Give the statements of this session their own time limit, 0 for none."""
+    await command(conn, f"SET statement_timeout = {round(seconds * 1000)}")
+
+
+async def copy_in(conn: Connection, sql: str, chunks: AsyncIterator[bytes]) -> int:
+    """Run ``COPY ... FROM STDIN`` with ``chunks`` as its data; returns the rows that COPY counted.
+
+    Statements that follow the COPY run in the same transaction. Whatever goes wrong, nothing is stored.
+
+    Raises:
+        psycopg.Error: PostgreSQL refused the statement or the data.
+        Problem: the statement does not read from the client, or ``chunks`` raised it.
+        ClientLeft: ``chunks`` broke off.
+    """
+    pgconn = conn.pgconn
+    await _begin(conn, sql, pq.ExecStatus.COPY_IN, NOT_FROM_CLIENT)
+    try:
+        async for chunk in chunks:
+            pgconn.put_copy_data(chunk)
+            await flush(pgconn)
+    except BaseException as error:
+        # However the data broke off, half of it must not be taken for all of it.
+        await finish_copy_in(pgconn, CLIENT_LEFT if isinstance(error, ClientLeft) else "COPY was given up")
+        await drain(conn)
+        raise
+    await finish_copy_in(pgconn)
+    return await _count(conn)
+
+
+async def _begin(conn: Connection, sql: str, wanted: pq.ExecStatus, refusal: str) -> None:
+    await start(conn, sql)
+    await flush(conn.pgconn)
+    result = await next_result(conn.pgconn)
+    if result is not None and result.status == wanted:
+        return
+    if result is not None and result.status == pq.ExecStatus.COPY_IN:
+        await finish_copy_in(conn.pgconn, refusal)
+    await drain(conn)
+    if result is not None:
+        check(conn.pgconn, result)
+    raise Problem(400, refusal)
+
+
+async def _count(conn: Connection) -> int:
+    """The count of the COPY that just ended; the first error of what follows is raised."""
+    pgconn = conn.pgconn
+    count = None
+    while (result := await next_result(pgconn)) is not None:
+        if result.status == pq.ExecStatus.COPY_IN:
+            await finish_copy_in(pgconn, "One COPY per request")
+        try:
+            check(pgconn, result)
+        except BaseException:
+            await drain(conn)
+            raise
+        if count is None:
+            count = result.command_tuples
+    return count or 0
+
+
+async def copy_out(conn: Connection, sql: str) -> AsyncGenerator[bytes, None]:
+    """The data of ``COPY ... TO STDOUT`` in blocks; PostgreSQL waits while a block is being used.
+
+    Raises:
+        psycopg.Error: PostgreSQL refused the statement, or failed on the way.
+        Problem: the statement does not write to the client.
+    """
+    pgconn = conn.pgconn
+    await _begin(conn, sql, pq.ExecStatus.COPY_OUT, NOT_TO_CLIENT)
+    pieces: list[bytes | memoryview] = []
+    size = 0
+    within = True
+    while within:
+        # One call per row is what libpq offers, so this loop has to be short.
+        for length, data in map(pgconn.get_copy_data, repeat(1)):
+            if length <= 0:
+                within = length == 0
+                break
+            pieces.append(data)
+            size += length
+        if size >= BLOCK_BYTES:
+            yield b"".join(pieces)
+            pieces, size = [], 0
+        if within:
+            await readable(pgconn)
+            pgconn.consume_input()
+    if pieces:
+        yield b"".join(pieces)
+    await _count(conn)

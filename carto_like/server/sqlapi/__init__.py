@@ -1,0 +1,1 @@
+"""Running clients' SQL and turning its results into the formats of the SQL API."""
