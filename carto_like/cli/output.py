@@ -50,10 +50,11 @@ def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
 
 def print_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
     """Print the first :data:`SHOWN_ROWS` rows as a table; return how many were printed."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(show_edge=False, header_style="bold")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for name in columns:
         table.add_column(name, overflow="ellipsis")
     count = 0
