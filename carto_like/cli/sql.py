@@ -33,7 +33,7 @@ def sql(client: Any, query: str, form: str, json_output: bool) -> None:
     """Run SQL and print the rows.
 
     QUERY is one or more statements, or - to read them from stdin. As csv and json, the rows are printed while
-    they arrive, however many there are; an error after the first of them ends the output and gives exit code 1.
+    they arrive, however many there are; an error after the first of them ends the output with exit code 1.
     """
     if query == "-":
         query = sys.stdin.read()
