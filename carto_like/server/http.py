@@ -6,11 +6,10 @@ bytes are counted as they arrive, and a head that is too long is answered and ne
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .settings import Limits
 
@@ -48,62 +47,66 @@ class LimitedProtocol(HttpToolsProtocol):
         super().__init__(*args, **options)
         self._in_head = True
         self._head_bytes = 0
-        self._refused = False
+        self._refusal: bytes | None = None
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, a head only as far as the limits go."""
         limit = self.config.url_max_bytes + self.config.header_max_bytes
-        while data and not self._refused:
+        while data and self._refusal is None and not self.transport.is_closing():
             piece = data[: limit - self._head_bytes] if self._in_head else data
             if self._in_head:
                 self._head_bytes += len(piece)
             super().data_received(piece)
-            if self._in_head and not self._refused and not self.transport.is_closing():
-                self._check_head(limit)
+            if self._in_head and self._refusal is None and self.headers is not None:
+                self._check_head(self._head_bytes - len(self.url))
             data = data[len(piece) :]
 
-    def _check_head(self, limit: int) -> None:
-        url_bytes = len(self.url) if self.headers is not None else 0
-        if url_bytes > self.config.url_max_bytes:
-            self._refuse(414, "URI Too Long", f"The request line is over {self.config.url_max_bytes} bytes.")
-        elif self._head_bytes - url_bytes > self.config.header_max_bytes or self._head_bytes >= limit:
-            self._refuse(
-                431,
-                "Request Header Fields Too Large",
-                f"The headers are over {self.config.header_max_bytes} bytes.",
-            )
-
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        self._in_head, self._head_bytes = True, 0
-        super().on_message_begin()
+    def _check_head(self, header_bytes: int) -> None:
+        if len(self.url) > self.config.url_max_bytes:
+            self._refuse(414, f"The request line is over {self.config.url_max_bytes} bytes.")
+        elif header_bytes > self.config.header_max_bytes:
+            self._refuse(431, f"The headers are over {self.config.header_max_bytes} bytes.")
 
     def on_headers_complete(self) -> None:
         """A request's head is there: hand it on, unless it is too long."""
-        self._check_head(_UNLIMITED)
-        if not self._refused:
+        self._check_head(sum(len(name) + len(value) + 4 for name, value in self.headers))
+        if self._refusal is None:
             self._in_head = False
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """A part of the body, which is of no interest when the head was refused."""
-        if not self._refused:
+        if self._refusal is None:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """A request is complete; another may follow."""
-        if not self._refused:
+        if self._refusal is None:
             super().on_message_complete()
             self._in_head, self._head_bytes = True, 0
 
-    def _refuse(self, status: int, reason: str, message: str) -> None:
-        self._refused = True
+    def on_response_complete(self) -> None:
+        """An answer is sent; a refusal waits for those before it."""
+        super().on_response_complete()
+        if self._refusal is not None and not self._is_answering():
+            self._hang_up(self._refusal)
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _refuse(self, status: int, message: str) -> None:
+        self._refusal = STATUS_LINE[status] + (
+            "content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
+            f"content-length: {len(message)}\r\n\r\n{message}"
+        ).encode("ascii")
+        if not self._is_answering():
+            self._hang_up(self._refusal)
+
+    def _hang_up(self, farewell: bytes) -> None:
         self._unset_keepalive_if_required()
-        body = message.encode("ascii")
-        self.transport.write(
-            b"HTTP/1.1 %d %s\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
-            b"connection: close\r\n\r\n%s" % (status, reason.encode("ascii"), len(body), body)
-        )
+        if self.transport.is_closing():
+            return
+        self.transport.write(farewell)
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.transport.close)
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)

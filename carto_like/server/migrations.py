@@ -7,8 +7,7 @@ own role. A file that was released is never changed; its successor changes what 
 from __future__ import annotations
 
 import re
-from importlib import import_module, resources
-from importlib.util import find_spec
+from importlib import resources
 
 import psycopg
 from psycopg import AsyncConnection, errors, sql
@@ -16,6 +15,7 @@ from psycopg import AsyncConnection, errors, sql
 from .errors import StartError
 from .pool import Connection
 from .secrets import Secrets
+from .services import cdb
 
 _NAME = re.compile(r"(\d{3})_\w+\.sql")
 
@@ -53,8 +53,7 @@ async def migrate(dsn: str, secrets: Secrets) -> list[str]:
                 await connection.execute("LOCK TABLE carto_like.migrations IN EXCLUSIVE MODE")
                 done = await _run_missing(connection)
                 await _claim(connection, secrets)
-                if find_spec("carto_like.server.services.cdb") is not None:
-                    await import_module("carto_like.server.services.cdb").install(connection)
+                await cdb.install(connection)
         except errors.InsufficientPrivilege as error:
             raise StartError(f"The platform's role may not prepare the database: {error}") from None
     return done

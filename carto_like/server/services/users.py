@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from psycopg import errors, sql
@@ -247,8 +246,6 @@ async def _make_schema(connection: Connection, account: Account) -> None:
     }
     await connection.execute(sql.SQL("CREATE SCHEMA {schema} AUTHORIZATION {role}").format(**names))
     await connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {schema} TO {public_role}").format(**names))
-    if find_spec("carto_like.server.services.cdb") is None:
-        return
     await connection.execute(
         "SELECT cartodb.CDB_SetUserQuotaInBytes(%s::text, %s::bigint)", (account.schema, account.quota_bytes)
     )
