@@ -22,7 +22,7 @@ from carto_like.server.errors import Problem
 from carto_like.server.services.registry import Dataset, Privacy
 
 _LOCK_WAIT = "1s"
-_RENAME_ATTEMPTS = 5
+_RENAME_ATTEMPTS = 10
 _GRANT = "GRANT SELECT ON {} TO publicuser"
 _REVOKE = "REVOKE SELECT ON {} FROM publicuser, PUBLIC, {}"
 
@@ -56,8 +56,9 @@ async def change(database: Database, account: Account, dataset: Dataset, changes
             with _refusals(dataset):
                 await _change(database, account, dataset, changes, name)
             return
-        except (errors.DuplicateTable, errors.DuplicateObject) as taken:
-            # Somebody took the name between the look and the change; the next look sees that.
+        except (errors.DuplicateTable, errors.DuplicateObject, errors.UniqueViolation) as taken:
+            # Somebody took the name between the look and the change, or takes it in this moment (then it is
+            # the catalog's index that says so); the next look sees that.
             if attempt == _RENAME_ATTEMPTS - 1:
                 raise Problem(400, f"The name {name} has just been taken") from taken
 
@@ -84,6 +85,8 @@ async def _new_name(database: Database, account: Account, dataset: Dataset, want
     """The name that the table shall get; None when it keeps its own."""
     if wanted is None or dataset.name in (wanted, clean_table_name(wanted)):
         return None
+    if not wanted.strip():
+        raise Problem(400, "Name can't be blank")
     async with database.metadata() as conn:
         cursor = await conn.execute(
             "SELECT relname::text FROM pg_catalog.pg_class"

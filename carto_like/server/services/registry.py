@@ -71,8 +71,11 @@ _STEPS = (
     # An oid that another account's row holds is one that PostgreSQL gave out a second time.
     f"""DELETE FROM carto_like.datasets d USING ({_TABLES}) f
         WHERE d.table_oid = f.table_oid AND d.account_id <> %(account_id)s""",
-    f"""INSERT INTO carto_like.datasets (account_id, table_oid, table_name)
-        SELECT %(account_id)s, f.table_oid, f.name FROM ({_TABLES}) f
+    # What was written before anybody looked was changed then, not now.
+    f"""INSERT INTO carto_like.datasets (account_id, table_oid, table_name, created_at, updated_at)
+        SELECT %(account_id)s, f.table_oid, f.name,
+               coalesce(m.updated_at, now()), coalesce(m.updated_at, now())
+        FROM ({_TABLES}) f LEFT JOIN cartodb.cdb_tablemetadata m ON m.tabname::oid = f.table_oid
         WHERE NOT EXISTS (SELECT FROM carto_like.datasets d WHERE d.table_oid = f.table_oid)""",
 )
 

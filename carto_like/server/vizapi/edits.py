@@ -25,10 +25,7 @@ def viz_changes(body: Mapping[str, Any]) -> Changes:
         described["tags"] = _tags(body["tags"])
     if isinstance(body.get("locked"), bool):
         described["locked"] = body["locked"]
-    name = _text(body.get("name"), "name")
-    if name is not None and not name.strip():
-        raise Problem(400, "Name can't be blank")
-    return Changes(name, _privacy(body.get("privacy")), described)
+    return Changes(_text(body.get("name"), "name"), _privacy(body.get("privacy")), described)
 
 
 def table_changes(body: Mapping[str, Any]) -> Changes:
