@@ -6,9 +6,8 @@ Classes are named by where to import them from, because the resources refer to e
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, overload
 
 from carto_like.core.fields import CharField, DateTimeField, ResourceField
 
@@ -133,17 +132,19 @@ class GrantsField(ResourceField[Any]):
     """Holds what an API key may do; the API tells it as a list of blocks by type."""
 
     value_class = "carto_like.api_keys.Grants"
-    type_field = {"apis": "apis", "database": "tables", "dataservices": "services"}  # noqa: RUF012
+    type_field: ClassVar[dict[str, str]] = {"apis": "apis", "tables": "database", "services": "dataservices"}
+    """Which type of block fills which attribute of the grants."""
 
     def convert(self, instance: Any, value: Any) -> Any:
         """The grants told by a list of blocks, or by anything that other fields of resources take."""
         if isinstance(value, list):
-            value = dict(block for raw in value for block in self._attribute(raw))
+            blocks = {block.get("type"): block for block in value}
+            value = {
+                attribute: blocks[kind].get(attribute) or []
+                for attribute, kind in self.type_field.items()
+                if kind in blocks
+            }
         return super().convert(instance, value)
-
-    def _attribute(self, block: Mapping[str, Any]) -> list[tuple[str, Any]]:
-        attribute = self.type_field.get(block.get("type", ""))
-        return [] if attribute is None else [(attribute, block.get(attribute) or [])]
 
 
 class DailyCountsField(DateTimeField[dict[str, int] | list[datetime] | None]):
