@@ -10,9 +10,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from tests.support.api import Api, TestAccount
+from tests.support.rows import rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -24,7 +26,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def run(account: Any, tmp_path: Path) -> Run:
+def run(account: TestAccount, tmp_path: Path) -> Run:
     """Run an example on the account, its key in the environment only, in an empty folder."""
 
     def start(script: str, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -42,13 +44,14 @@ def run(account: Any, tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def cities(api: Any) -> str:
+def cities(api: Api) -> str:
     """A dataset of two rows."""
-    api.sql("CREATE TABLE cities (name text, country text DEFAULT 'PT', the_geom geometry(Point, 4326))")
-    api.sql("SELECT CDB_CartodbfyTable('cities'::regclass)")
-    api.sql(
+    rows_of(api, "CREATE TABLE cities (name text, country text, the_geom geometry(Point, 4326))")
+    rows_of(api, "SELECT CDB_CartodbfyTable('cities'::regclass)")
+    rows_of(
+        api,
         "INSERT INTO cities (name, country, the_geom) VALUES ('Porto', 'PT', CDB_LatLng(41.15, -8.61)),"
-        " ('Vigo', 'ES', CDB_LatLng(42.24, -8.72))"
+        " ('Vigo', 'ES', CDB_LatLng(42.24, -8.72))",
     )
     return "cities"
 
@@ -60,24 +63,24 @@ def test_every_example_is_tested() -> None:
     assert [name for name in sorted(scripts) if f'run("{name}"' not in text] == []
 
 
-def test_etl_airports(run: Run, api: Any) -> None:
+def test_etl_airports(run: Run, api: Api) -> None:
     out = run("etl_airports.py").stdout
     assert re.search(r"COPY rows in .* (\d+) rows in", out)[1] == re.search(r"(\d+) rows out", out)[1]  # type: ignore[index]
     assert "LPPT" in out
     assert "All checks passed" in out
     left = "SELECT CDB_UserTables() AS name"
-    assert [row["name"] for row in api.sql(left)["rows"] if row["name"].startswith("airports")] == []
+    assert [row["name"] for row in rows_of(api, left) if row["name"].startswith("airports")] == []
 
 
-def test_etl_airports_leaves_nothing_when_it_fails(run: Run, api: Any) -> None:
-    api.sql("CREATE TABLE taken (a int)")
+def test_etl_airports_leaves_nothing_when_it_fails(run: Run, api: Api) -> None:
+    rows_of(api, "CREATE TABLE taken (a int)")
     assert "taken" in run("etl_airports.py", "--table", "taken", code=1).stderr
 
 
-def test_change_dataset_privacy(run: Run, api: Any, cities: str) -> None:
+def test_change_dataset_privacy(run: Run, api: Api, cities: str) -> None:
     assert "cities is now PUBLIC" in run("change_dataset_privacy.py", cities, "public").stdout
     readers = "SELECT has_table_privilege('publicuser', 'cities', 'SELECT') AS public"
-    assert api.sql(readers)["rows"] == [{"public": True}]
+    assert rows_of(api, readers) == [{"public": True}]
 
 
 def test_check_query(run: Run, cities: str) -> None:
@@ -87,13 +90,13 @@ def test_check_query(run: Run, cities: str) -> None:
     assert "Hint: a whole table is read" in out
 
 
-def test_copy_example(run: Run, api: Any, tmp_path: Path) -> None:
+def test_copy_example(run: Run, api: Api, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("name,country\nPorto,PT\nVigo,ES\n", "utf-8")
     out = run("copy_example.py", "in.csv", "--table", "copied", "--output", "out.csv").stdout
     assert "2 rows in" in out
     assert "2 rows out" in out
     assert (tmp_path / "out.csv").read_text("utf-8") == (tmp_path / "in.csv").read_text("utf-8")
-    assert api.sql("SELECT count(*) AS n FROM copied")["rows"] == [{"n": 0}]
+    assert rows_of(api, "SELECT count(*) AS n FROM copied") == [{"n": 0}]
 
 
 def test_copy_and_pandas_example(run: Run, cities: str) -> None:
@@ -102,16 +105,17 @@ def test_copy_and_pandas_example(run: Run, cities: str) -> None:
     assert "2 rows" in out
 
 
-def test_duplicate_table(run: Run, api: Any, account: Any, cities: str, tmp_path: Path) -> None:
+def test_duplicate_table(run: Run, api: Api, account: TestAccount, cities: str, tmp_path: Path) -> None:
     login = f"base_url = {account.base_url}\napi_key = {account.api_key}\n"
+    rows_of(api, "ALTER TABLE cities ALTER country SET DEFAULT 'PT'")
     (tmp_path / "accounts.ini").write_text(f"[source]\n{login}[target]\n{login}", "utf-8")
     out = run("duplicate_table.py", cities, "accounts.ini", "--target_table", "towns").stdout
     assert "Made table towns" in out
     assert "2 rows copied" in out
     same = "SELECT count(*) AS n FROM cities JOIN towns USING (cartodb_id, name, country, the_geom)"
-    assert api.sql(same)["rows"] == [{"n": 2}]
-    api.sql("INSERT INTO towns (cartodb_id, name) VALUES (99, 'default')")
-    assert api.sql("SELECT country FROM towns WHERE cartodb_id = 99")["rows"] == [{"country": "PT"}]
+    assert rows_of(api, same) == [{"n": 2}]
+    rows_of(api, "INSERT INTO towns (cartodb_id, name) VALUES (99, 'default')")
+    assert rows_of(api, "SELECT country FROM towns WHERE cartodb_id = 99") == [{"country": "PT"}]
 
 
 @pytest.mark.parametrize("kind", ["csv", "geojson"])
@@ -134,17 +138,17 @@ def test_export_all_datasets(run: Run, cities: str, tmp_path: Path) -> None:
         assert {row["name"] for row in csv.DictReader(file)} == {"Porto", "Vigo"}
 
 
-def test_export_create_tables(run: Run, api: Any, cities: str, tmp_path: Path) -> None:
+def test_export_create_tables(run: Run, api: Api, cities: str, tmp_path: Path) -> None:
     run("export_create_tables.py", "tables.sql")
     statement = (tmp_path / "tables.sql").read_text("utf-8")
-    api.sql("DROP TABLE cities")
-    api.sql(statement)
-    columns = api.sql("SELECT CDB_ColumnNames('cities'::regclass) AS name")["rows"]
+    rows_of(api, "DROP TABLE cities")
+    rows_of(api, statement)
+    columns = rows_of(api, "SELECT CDB_ColumnNames('cities'::regclass) AS name")
     assert {"cartodb_id", "the_geom", "name", "country"} <= {row["name"] for row in columns}
 
 
-def test_list_tables(run: Run, api: Any, cities: str) -> None:
-    api.sql("CREATE TABLE plain (a int)")
+def test_list_tables(run: Run, api: Api, cities: str) -> None:
+    rows_of(api, "CREATE TABLE plain (a int)")
     out = run("list_tables.py").stdout
     assert re.search(r"cities \* #+ \d", out)
     assert re.search(r"plain   #+ \d", out)
@@ -157,7 +161,7 @@ def test_run_with_deadline(run: Run) -> None:
     assert "Stopped after" in late.stderr
 
 
-def test_table_info(run: Run, account: Any, cities: str) -> None:
+def test_table_info(run: Run, account: TestAccount, cities: str) -> None:
     out = run("table_info.py", cities).stdout
     assert f"cities (PRIVATE), owner {account.name}" in out
     assert "2 rows" in out
@@ -165,7 +169,7 @@ def test_table_info(run: Run, account: Any, cities: str) -> None:
         assert expected in out
 
 
-def test_user_info(run: Run, account: Any) -> None:
+def test_user_info(run: Run, account: TestAccount) -> None:
     out = run("user_info.py").stdout
     assert f"username: {account.name}" in out
     assert re.search(r"data: \d+ bytes", out)

@@ -16,6 +16,7 @@ import pytest
 from carto_like.auth import APIKeyAuthClient
 from carto_like.cli.root import cli
 from carto_like.sql import CopySQLClient, SQLClient
+from tests.support.api import TestAccount
 
 ROOT = Path(__file__).resolve().parents[2]
 DOC = ROOT / "doc"
@@ -100,7 +101,7 @@ def python_blocks(page: str) -> list[str]:
 
 
 @pytest.fixture
-def workplace(account: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def workplace(account: TestAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the pages take for granted: an account, a dataset of airports, and a file of them."""
     monkeypatch.setenv("CARTO_API_URL", account.base_url)
     monkeypatch.setenv("CARTO_API_KEY", account.api_key)

@@ -7,20 +7,22 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+
+from tests.support.api import Api, TestAccount
+from tests.support.rows import rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-def test_example_runs(account: Any, api: Any) -> None:
+def test_example_runs(account: TestAccount, api: Api) -> None:
     (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     environment = {**os.environ, "CARTO_API_URL": account.base_url, "CARTO_API_KEY": account.api_key}
     command = [sys.executable, "-W", "error", "-W", "ignore::FutureWarning", "-c", block]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["[{'name': 'Porto', 'place': 'POINT(-8.61 41.15)'}]", "['cities']"]
-    assert api.sql("SELECT to_regclass('cities') AS found")["rows"] == [{"found": None}]
+    assert rows_of(api, "SELECT to_regclass('cities') AS found") == [{"found": None}]
 
 
 def test_commands_it_names_exist() -> None:

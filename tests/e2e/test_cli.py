@@ -10,9 +10,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from tests.support.api import Api, TestAccount
+from tests.support.rows import rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -23,7 +25,7 @@ def command(*arguments: str) -> list[str]:
 
 
 @pytest.fixture
-def environment(account: Any) -> dict[str, str]:
+def environment(account: TestAccount) -> dict[str, str]:
     return {**os.environ, "CARTO_API_URL": account.base_url, "CARTO_API_KEY": account.api_key}
 
 
@@ -50,11 +52,11 @@ def run(environment: dict[str, str]) -> Run:
 
 
 @pytest.fixture
-def cities(api: Any) -> str:
+def cities(api: Api) -> str:
     """A dataset of two rows."""
-    api.sql("CREATE TABLE cities (name text, people int, the_geom geometry(Point, 4326))")
-    api.sql("SELECT CDB_CartodbfyTable('cities'::regclass)")
-    api.sql("INSERT INTO cities (name, people) VALUES ('Évora, city', 56000), ('Vigo', NULL)")
+    rows_of(api, "CREATE TABLE cities (name text, people int, the_geom geometry(Point, 4326))")
+    rows_of(api, "SELECT CDB_CartodbfyTable('cities'::regclass)")
+    rows_of(api, "INSERT INTO cities (name, people) VALUES ('Évora, city', 56000), ('Vigo', NULL)")
     return "cities"
 
 
@@ -129,7 +131,7 @@ def test_wrong_key_exits_with_1_and_is_not_shown(run: Run) -> None:
     assert "not-the-key" not in done.stdout + done.stderr
 
 
-def test_key_from_a_file(run: Run, account: Any, tmp_path: Path) -> None:
+def test_key_from_a_file(run: Run, account: TestAccount, tmp_path: Path) -> None:
     (tmp_path / "key").write_text(account.api_key + "\n", "utf-8")
     found = {"CARTO_API_KEY": "", "CARTO_API_KEY_FILE": str(tmp_path / "key")}
     done = run("sql", "SELECT current_schema() AS s", "--json", **found)
@@ -148,29 +150,29 @@ def test_unreachable_platform_exits_with_1(run: Run) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_copy_round_trip(run: Run, cities: str, api: Any, tmp_path: Path) -> None:
+def test_copy_round_trip(run: Run, cities: str, api: Api, tmp_path: Path) -> None:
     file = tmp_path / "cities.csv"
     assert run("copy", "to", "SELECT people, name FROM cities ORDER BY name -- all", str(file)).stderr == ""
-    api.sql("TRUNCATE cities")
+    rows_of(api, "TRUNCATE cities")
     done = run("copy", "from", cities, str(file), "--json")
     assert json.loads(done.stdout)["total_rows"] == 2
-    rows = api.sql("SELECT name, people FROM cities ORDER BY people")["rows"]
+    rows = rows_of(api, "SELECT name, people FROM cities ORDER BY people")
     assert rows == [{"name": "Évora, city", "people": 56000}, {"name": "Vigo", "people": None}]
 
 
-def test_copy_through_pipes(run: Run, cities: str, api: Any) -> None:
+def test_copy_through_pipes(run: Run, cities: str, api: Api) -> None:
     out = run("copy", "to", cities, "-").stdout
     assert out.startswith("cartodb_id,the_geom,")
-    api.sql("TRUNCATE cities")
+    rows_of(api, "TRUNCATE cities")
     done = run("copy", "from", cities, "-", stdin=out)
     assert done.stdout == ""
     assert "2 rows" in done.stderr
 
 
-def test_copy_without_header_and_with_another_delimiter(run: Run, cities: str, api: Any) -> None:
+def test_copy_without_header_and_with_another_delimiter(run: Run, cities: str, api: Api) -> None:
     arguments = ("--no-header", "--columns", "people,name", "--delimiter", ";", "--no-compress")
     run("copy", "from", cities, "-", *arguments, stdin="7;Faro\n")
-    assert api.sql("SELECT name FROM cities WHERE people = 7")["rows"] == [{"name": "Faro"}]
+    assert rows_of(api, "SELECT name FROM cities WHERE people = 7") == [{"name": "Faro"}]
     out = run(
         "copy", "to", "SELECT name, people FROM cities WHERE people = 7", "-", "--delimiter", "tab"
     ).stdout
@@ -181,10 +183,10 @@ def test_copy_of_an_empty_file_is_a_mistake_of_the_caller(run: Run, cities: str)
     assert "header" in run("copy", "from", cities, "-", code=2).stderr
 
 
-def test_refused_copy_stores_nothing_and_exits_with_1(run: Run, cities: str, api: Any) -> None:
+def test_refused_copy_stores_nothing_and_exits_with_1(run: Run, cities: str, api: Api) -> None:
     done = run("copy", "from", cities, "-", stdin="name,people\nFaro,1\nLagos,many\n", code=1)
     assert "many" in done.stderr
-    assert api.sql("SELECT count(*) AS n FROM cities")["rows"] == [{"n": 2}]
+    assert rows_of(api, "SELECT count(*) AS n FROM cities") == [{"n": 2}]
 
 
 def test_copy_shows_progress_on_stderr_when_asked(run: Run, cities: str) -> None:
@@ -193,7 +195,7 @@ def test_copy_shows_progress_on_stderr_when_asked(run: Run, cities: str) -> None
     assert done.stderr != ""
 
 
-def test_datasets(run: Run, cities: str, api: Any) -> None:
+def test_datasets(run: Run, cities: str, api: Api) -> None:
     (listed,) = json.loads(run("datasets", "list", "--json").stdout)
     assert listed["name"] == "cities"
     assert listed["privacy"] == "PRIVATE"
@@ -204,11 +206,11 @@ def test_datasets(run: Run, cities: str, api: Any) -> None:
     assert "privacy" in run("datasets", "info", cities).stdout
 
 
-def test_deleting_a_dataset_asks_first(run: Run, cities: str, api: Any) -> None:
+def test_deleting_a_dataset_asks_first(run: Run, cities: str, api: Api) -> None:
     run("datasets", "delete", cities, stdin="n\n", code=1)
-    assert api.sql("SELECT to_regclass('cities')::text AS t")["rows"] == [{"t": "cities"}]
+    assert rows_of(api, "SELECT to_regclass('cities')::text AS t") == [{"t": "cities"}]
     assert "Deleted cities" in run("datasets", "delete", cities, "--yes").stderr
-    assert api.sql("SELECT to_regclass('cities')::text AS t")["rows"] == [{"t": None}]
+    assert rows_of(api, "SELECT to_regclass('cities')::text AS t") == [{"t": None}]
 
 
 def test_missing_dataset_exits_with_1(run: Run) -> None:
