@@ -22,7 +22,7 @@ class Owner:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
 
-    def execute(self, query: str | sql.Composable, values: Any = None) -> list[Any]:
+    def execute(self, query: str | sql.Composed, values: Any = None) -> list[Any]:
         """Run one statement; its rows, if it has any."""
         cursor = self.connection.execute(query.encode() if isinstance(query, str) else query, values)
         return cursor.fetchall() if cursor.description else []

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import AsyncConnection, errors, sql
+from psycopg import AsyncConnection, Error, errors, sql
 
 from carto_like.server.accounts import Account
 from carto_like.server.db import Database
@@ -27,19 +27,23 @@ _TABLES_PER_QUERY = 50
 _SIZES = """
 WITH locked AS MATERIALIZED (
     SELECT DISTINCT relation FROM pg_catalog.pg_locks
-    WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock')
-SELECT c.oid::bigint AS oid, s.known, c.relpages, c.reltuples,
-       CASE WHEN s.known THEN pg_total_relation_size(c.oid) ELSE s.total END AS total,
-       CASE WHEN s.known THEN pg_relation_size(c.oid) ELSE c.relpages * s.page END AS heap, s.page
-FROM pg_catalog.pg_class c
-CROSS JOIN LATERAL (
-    SELECT page, sum(p.relpages) * page AS total,
-           %(exact)s AND NOT EXISTS (SELECT FROM locked l WHERE l.relation = ANY (array_agg(p.oid))) AS known
-    FROM pg_catalog.pg_class p, (SELECT current_setting('block_size')::bigint AS page) b
-    WHERE p.oid IN (c.oid, c.reltoastrelid)
-       OR p.oid IN (SELECT indexrelid FROM pg_catalog.pg_index WHERE indrelid = c.oid)
-    GROUP BY page) s
-WHERE c.oid = ANY (%(oids)s::oid[])
+    WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock'
+), wanted AS MATERIALIZED (
+    SELECT oid, relpages, reltuples, reltoastrelid, current_setting('block_size')::bigint AS page
+    FROM pg_catalog.pg_class WHERE oid = ANY (%(oids)s::oid[])
+), parts AS (
+    SELECT oid AS whole, oid AS part FROM wanted
+    UNION ALL SELECT oid, reltoastrelid FROM wanted WHERE reltoastrelid <> 0
+    UNION ALL SELECT indrelid, indexrelid FROM pg_catalog.pg_index WHERE indrelid = ANY (%(oids)s::oid[])
+), wholes AS MATERIALIZED (
+    SELECT whole, sum(p.relpages) AS pages, %(exact)s AND NOT bool_or(l.relation IS NOT NULL) AS known
+    FROM parts JOIN pg_catalog.pg_class p ON p.oid = part LEFT JOIN locked l ON l.relation = part
+    GROUP BY whole
+)
+SELECT w.oid::bigint, known, relpages, reltuples,
+       CASE WHEN known THEN pg_total_relation_size(w.oid) ELSE pages * page END,
+       CASE WHEN known THEN pg_relation_size(w.oid) ELSE relpages * page END, page
+FROM wanted w JOIN wholes ON whole = w.oid
 """
 
 _SAVE = """
@@ -161,7 +165,7 @@ async def _read(
             part = datasets[start : start + _TABLES_PER_QUERY]
             try:
                 seen.update(await _read_together(session, account, part))
-            except (errors.OperationalError, errors.ProgrammingError, errors.DataError):
+            except Error:
                 # One of them is locked, slow, or gone: that one shall not hide the others.
                 for dataset in part:
                     seen.update(await _read_one(session, account, dataset))
@@ -173,8 +177,8 @@ async def _read_one(
 ) -> dict[int, tuple[int, list[str]]]:
     try:
         return await _read_together(session, account, [dataset])
-    except (errors.OperationalError, errors.ProgrammingError, errors.DataError):
-        if session.closed:
+    except Error:
+        if session.closed:  # it was not the table
             raise
         return {}
 

@@ -22,11 +22,16 @@ from carto_like.server.accounts import Account
 
 Privacy = Literal["public", "link", "private"]
 
+# No index of the catalogs finds the tables of one schema, but what depends on the schema is found by one:
+# the cost is that of the account's own tables, however many others there are.
 _TABLES = """
 SELECT c.oid AS table_oid, c.relname::text AS name,
        has_table_privilege(%(public_role)s, c.oid, 'SELECT') AS readable
-FROM pg_catalog.pg_class c
-WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s)
+FROM pg_catalog.pg_namespace n
+JOIN pg_catalog.pg_depend s ON s.refclassid = 'pg_catalog.pg_namespace'::regclass AND s.refobjid = n.oid
+                           AND s.classid = 'pg_catalog.pg_class'::regclass AND s.objsubid = 0
+JOIN pg_catalog.pg_class c ON c.oid = s.objid AND c.relnamespace = n.oid
+WHERE n.nspname = %(schema)s
   AND c.relowner = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = %(role)s)
   AND c.relkind IN ('r', 'p')
   AND EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'test_quota')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from psycopg import errors, sql
+from psycopg import Error, sql
 
 from carto_like.server.accounts import Account
 from carto_like.server.db import Database
@@ -23,6 +23,7 @@ UPDATE {table} SET the_geom = CASE
              THEN cartodb.CDB_LatLng(trim({lat}::text)::float8, trim({lon}::text)::float8) END
     END
 """
+_TROUBLES = ("08", "53", "57P", "58", "XX")  # of the database, not of what was asked
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,2})?$"
 
 
@@ -53,10 +54,7 @@ async def georeference(
     try:
         async with database.login(account.role, account.schema) as session:
             await session.execute(query)
-    except (
-        errors.DataError,
-        errors.ProgrammingError,
-        errors.RaiseException,
-        errors.QueryCanceled,
-    ) as refused:
+    except Error as refused:
+        if refused.sqlstate is None or refused.sqlstate.startswith(_TROUBLES):
+            raise
         raise Problem(400, refused.diag.message_primary or "The table cannot be changed") from refused
