@@ -63,9 +63,9 @@ def run_and_clean_up() -> int:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run_and_serve() -> int:
+def run_and_serve(options: list[str]) -> int:
     """Do it on a platform that then keeps running until it is interrupted."""
-    with platform() as (server, account):
+    with platform(*options) as (server, account):
         code = airports(account)
         print(f"\nThe platform is running at {account['base_url']} as user {account['user']}.")
         print(f"Try:  {Path(sys.executable).with_name('carto-like')} sql 'select postgis_version()'")
@@ -81,14 +81,18 @@ def leave(number: int, frame: object) -> None:
 
 def main() -> None:
     """Run the demonstration; exit code 0 when all of it worked."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/demo", description="Move the world's airports through a platform."
+    parser = argparse.ArgumentParser(prog="scripts/demo", description="Move airports through a platform.")
+    parser.add_argument(
+        "--serve",
+        action="store_true",
+        help="keep the platform running; further options go to carto-like serve",
     )
-    parser.add_argument("--serve", action="store_true", help="keep the platform running afterwards")
-    arguments = parser.parse_args()
+    arguments, options = parser.parse_known_args()
+    if options and not arguments.serve:
+        parser.error(f"unknown without --serve: {' '.join(options)}")
     signal.signal(signal.SIGTERM, leave)
     try:
-        sys.exit(run_and_serve() if arguments.serve else run_and_clean_up())
+        sys.exit(run_and_serve(options) if arguments.serve else run_and_clean_up())
     except KeyboardInterrupt:
         sys.exit(0 if arguments.serve else 130)
 

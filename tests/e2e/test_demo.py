@@ -1,0 +1,90 @@
+"""The demonstration does its job, and leaves neither a process nor a file."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = [sys.executable, str(ROOT / "scripts" / "demo.py")]
+
+
+@pytest.fixture
+def place(short_dir: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """An empty folder, with a name that no other process mentions, which the database's user can enter."""
+    folder = short_dir / f"demo{abs(hash(request.node.name)) % 10**6}"
+    folder.mkdir(mode=0o711)
+    yield folder
+    assert processes_that_mention(folder) == []
+
+
+def processes_that_mention(folder: Path) -> list[str]:
+    """Command lines of running processes that name a folder."""
+    if Path("/proc/self/cmdline").exists():
+        lines = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                lines.append(path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    else:
+        command = ["ps", "-axww", "-o", "command"]
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line for line in lines if str(folder) in line]
+
+
+def environment(place: Path) -> dict[str, str]:
+    return {**os.environ, "TMPDIR": str(place), "PYTHONUNBUFFERED": "1"}
+
+
+def test_demo_cleans_up_after_itself(place: Path) -> None:
+    done = subprocess.run(DEMO, env=environment(place), capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(re.findall(r"(\d+) rows in", done.stdout)[0]) == int(
+        re.findall(r"(\d+) rows out", done.stdout)[0]
+    )
+    assert "All checks passed" in done.stdout
+    assert list(place.iterdir()) == []
+
+
+def test_demo_that_is_told_to_end_cleans_up_as_well(place: Path) -> None:
+    with subprocess.Popen(DEMO, env=environment(place), stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        # Its first line says that the platform is being started.
+        assert "platform" in demo.stdout.readline()
+        demo.send_signal(signal.SIGTERM)
+        assert demo.wait(100) == 128 + signal.SIGTERM
+    assert list(place.iterdir()) == []
+
+
+def test_demo_can_keep_the_platform_running(place: Path) -> None:
+    options = ["--serve", "--port", "0", "--data-dir", str(place / "data")]
+    with subprocess.Popen(
+        [*DEMO, *options], env=environment(place), stdout=subprocess.PIPE, text=True
+    ) as demo:
+        assert demo.stdout is not None
+        said = ""
+        for line in demo.stdout:
+            said += line
+            if "Ctrl-C" in line:
+                break
+        address = re.search(r"running at (http://\S+/user/(\w+)/) as user \2", said)
+        assert address, said
+        answer = requests.get(address[1] + "api/v2/sql", params={"q": "select 1 as a"}, timeout=10)
+        assert answer.json()["rows"] == [{"a": 1}]
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(100) == 0
+
+
+def test_options_of_the_platform_need_a_platform_that_stays(place: Path) -> None:
+    done = subprocess.run([*DEMO, "--port", "0"], capture_output=True, text=True, env=environment(place))
+    assert done.returncode == 2
+    assert "--serve" in done.stderr
