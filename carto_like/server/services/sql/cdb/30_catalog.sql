@@ -42,9 +42,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
      ORDER BY c.relname;
 $$;
 
--- Places to look for rows, spread over the whole file. A place may be empty.
+-- Places to look for rows, spread over the whole file. A place may be empty. Declared STABLE, since
+-- only then does ctid = ANY (...) fetch those places instead of asking again for each row.
 CREATE OR REPLACE FUNCTION cartodb.CDB_RandomTids(tablename regclass, nsamples int) RETURNS tid[]
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH file AS (
         SELECT s.pages, greatest(1, least(290, CASE
                    WHEN c.relpages > 0 AND c.reltuples > 0 THEN ceil(c.reltuples / c.relpages) ELSE 50 END))::int AS filled
@@ -59,4 +60,4 @@ $$;
 
 -- Tables register themselves here, so there is nothing to be asked for.
 CREATE OR REPLACE FUNCTION cartodb.CDB_LinkGhostTables(event_name text DEFAULT 'USER') RETURNS void
-LANGUAGE sql AS $$ SELECT; $$;
+LANGUAGE plpgsql AS $$ BEGIN END $$;
