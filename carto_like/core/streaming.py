@@ -217,6 +217,7 @@ class ResponseReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill part of the buffer; 0 means the end."""
+        self._require_open()
         if not self._rest:
             self._rest = memoryview(next(self._blocks, b""))
         target = memoryview(buffer).cast("B")
@@ -227,8 +228,13 @@ class ResponseReader(io.RawIOBase):
 
     def readall(self) -> bytes:
         """All that is left."""
+        self._require_open()
         rest, self._rest = self._rest, memoryview(b"")
         return b"".join([rest, *self._blocks])
+
+    def _require_open(self) -> None:
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
 
     def close(self) -> None:
         """Let the answer go, read or not."""

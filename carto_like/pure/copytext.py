@@ -43,7 +43,7 @@ def copy_statement(table: str, columns: Sequence[str] | None) -> str:
 
 
 def encode_rows(
-    rows: Iterable[Any], columns: Sequence[str] | None, *, strict: bool = False
+    rows: Iterable[Any], columns: Sequence[str] | None = None, *, strict: bool = False
 ) -> Iterator[bytes]:
     """Blocks of COPY text.
 
@@ -224,7 +224,7 @@ _ENCODERS: dict[type, Callable[[Any], str]] = {
 
 
 def _in_bulk(encode: Callable[[Any], str]) -> Callable[[Sequence[Any]], Iterable[str]]:
-    return lambda values: map(encode, values)
+    return lambda values: list(map(encode, values))
 
 
 _BULK = {kind: _in_bulk(encode) for kind, encode in _ENCODERS.items()}

@@ -11,6 +11,7 @@ from typing import Any
 __all__ = ["JsonRows"]
 
 _DECODER = json.JSONDecoder()
+_ENDS = frozenset(",]} \t\r\n")
 
 
 class JsonRows:
@@ -102,8 +103,8 @@ class JsonRows:
                 if not self._more(len(self._text) - self._at):
                     raise
                 continue
-            # A number or word at the very end of the text may go on in the next block.
-            if end < len(self._text) or first in '{["' or not self._more(1):
+            # A number may go on in the next block, unless something that ends it is in sight.
+            if first in '{["' or self._text[end : end + 1] in _ENDS or not self._more(1):
                 self._at = end
                 return value
 
