@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from html import escape
-from importlib import import_module
 from typing import Any
 
 import psycopg
@@ -20,23 +19,19 @@ from starlette.types import Message, Receive, Scope, Send
 from .errors import UNREACHABLE, Problem
 from .platform import Platform
 from .requestlog import Exchange
-from .routes import health
+from .routes import api_keys, copy, health, sql, tables, users, viz
 from .settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_FAMILY_NAMES = ("sql", "copy", "viz", "tables", "users", "api_keys")
-
-
-def _families() -> list[Callable[[Platform], list[Route]]]:
-    found = []
-    for name in _FAMILY_NAMES:
-        try:
-            found.append(import_module(f"carto_like.server.routes.{name}").routes)
-        except (ImportError, AttributeError) as error:
-            logger.warning("no %s yet: %s", name, error)
-    return found
-
+_FAMILIES: tuple[Callable[[Platform], list[Route]], ...] = (
+    sql.routes,
+    copy.routes,
+    viz.routes,
+    tables.routes,
+    users.routes,
+    api_keys.routes,
+)
 
 # Their bodies are streams of any length, with limits of their own.
 _STREAMED = ("/sql/copyfrom",)
@@ -64,7 +59,7 @@ class Application:
         self.platform = Platform.create(settings)
         self._settings = settings
         self._open_routes = health.routes(self.platform)
-        self._routes = [route for family in _families() for route in family(self.platform)]
+        self._routes = [route for family in _FAMILIES for route in family(self.platform)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""

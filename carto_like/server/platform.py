@@ -27,7 +27,8 @@ class Platform:
         secrets = Secrets(settings.secret)
         database = Database(settings, secrets)
         metrics = Metrics(lambda: database.open_logins)
-        return cls(settings, database, secrets, Users(database, secrets), metrics)
+        users = Users(database, secrets, default_quota=settings.limits.quota_bytes)
+        return cls(settings, database, secrets, users, metrics)
 
     async def open(self) -> None:
         """Connect to the database."""

@@ -75,7 +75,8 @@ class _Found:
 class Users:
     """The accounts of one installation and their keys."""
 
-    def __init__(self, database: Database, secrets: Secrets) -> None:
+    def __init__(self, database: Database, secrets: Secrets, *, default_quota: int = 0) -> None:
+        self._default_quota = default_quota
         self._database = database
         self._secrets = secrets
         self._accounts: _Cache[Account] = _Cache()
@@ -99,12 +100,13 @@ class Users:
         Raises:
             Problem: 422 for a name that cannot be used, 409 for one that is taken.
         """
+        quota = self._default_quota if quota_bytes is None else quota_bytes
         _check_name(name)
         if api_key is not None:
             _check_token(api_key)
         try:
             async with self._database.metadata() as connection:
-                account = await self._insert(connection, name, quota_bytes or 0, email)
+                account = await self._insert(connection, name, quota, email)
                 await self._make_roles(connection, account)
                 await _make_schema(connection, account)
                 await self._add_key(
