@@ -23,6 +23,7 @@ from benchmarks._measure import reset_peak, status_bytes
 from carto_like.server.postgres import PrivatePostgres
 from carto_like.server.programs import find_programs
 
+_SERVE = (sys.executable, "-m", "carto_like.cli", "serve")
 _STOP_SECONDS = 60.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -126,8 +127,7 @@ def running() -> Iterator[Platform]:
         Path(folder).chmod(0o711)
         data = Path(folder) / "data"
         with (Path(folder) / "serve.log").open("w+") as log:
-            command = [sys.executable, "-m", "carto_like.cli", "serve"]
-            command += ["--port", "0", "--json", "--data-dir", str(data)]
+            command = [*_SERVE, "--port", "0", "--json", "--data-dir", str(data)]
             process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT, start_new_session=True
             )
