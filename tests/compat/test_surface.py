@@ -122,8 +122,9 @@ def missing_parameters(frozen: list[str], ours: list[str]) -> Iterator[str]:
         yield f"takes ({', '.join(ours)}) where the original takes ({', '.join(frozen)})"
     if any(each.startswith("**") for each in frozen) and not any_name:
         yield "does not take names of any kind"
-    for each in named[len(wanted) :]:
-        if "=" not in each:
+    by_name = ours[ours.index("*") + 1 :] if "*" in ours else []
+    for each in (*named[len(wanted) :], *by_name):
+        if "=" not in each and not each.startswith("**"):
             yield f"asks for {each}, which the original does not know"
 
 
@@ -162,7 +163,7 @@ def test_what_is_named_really_differs(name: str) -> None:
     [
         (["a", "b=1"], ["a", "b=1"], True),
         (["a", "b=1"], ["a", "b=1", "c=2"], True),
-        (["a", "b=1"], ["a", "b=1", "*", "c"], True),
+        (["a", "b=1"], ["a", "b=1", "*", "c=2", "**kw"], True),
         (["a"], ["a", "b"], False),
         (["a", "b=1"], ["a", "b=2"], False),
         (["a", "b=1"], ["b=1", "a"], False),
@@ -173,7 +174,7 @@ def test_what_is_named_really_differs(name: str) -> None:
         (["a"], [], False),
         (["a"], ["*args", "**values"], True),
         (["a"], ["*", "a", "**values"], False),
-        (["a"], ["a", "*", "b"], True),
+        (["a"], ["a", "*", "b"], False),
     ],
 )
 def test_the_comparison_notices(frozen: list[str], ours: list[str], fits: bool) -> None:
