@@ -24,9 +24,9 @@ _BY_SQL = {
     "updated_at": sql.SQL("updated_at"),
     "privacy": sql.SQL("privacy"),
     # Nobody has looked at a dataset, liked it or made a map of it yet: all are equal.
-    "mapviews": sql.SQL("0::int + 0"),
-    "favorited": sql.SQL("0::int + 0"),
-    "dependent_visualizations": sql.SQL("0::int + 0"),
+    "mapviews": sql.SQL("NULL::int"),
+    "favorited": sql.SQL("NULL::int"),
+    "dependent_visualizations": sql.SQL("NULL::int"),
 }
 ORDERS = (*_BY_SQL, "size", "estimated_row_count")
 """What a list can be ordered by."""

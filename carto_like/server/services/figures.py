@@ -6,6 +6,7 @@ table: they are kept with the state (time of the last tracked write, size of the
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from carto_like.server.services.registry import Dataset
 
 _LOCK_WAIT = "300ms"
 _READ_TIME = "3s"
+_PATIENCE = 6.0  # seconds after which figures that are still missing stay as they were
 _COUNTED_PAGES = 1000  # a table of up to 8 MB is counted, the rows of a larger one are estimated
 _SAMPLED_ROWS = 100
 _TABLES_PER_QUERY = 50
@@ -160,6 +162,7 @@ async def _read(
     database: Database, account: Account, datasets: Sequence[Dataset]
 ) -> dict[int, tuple[int, list[str]]]:
     seen: dict[int, tuple[int, list[str]]] = {}
+    deadline = time.monotonic() + _PATIENCE
     async with database.login(account.role, account.schema) as session:
         for start in range(0, len(datasets), _TABLES_PER_QUERY):
             part = datasets[start : start + _TABLES_PER_QUERY]
@@ -168,7 +171,8 @@ async def _read(
             except Error:
                 # One of them is locked, slow, or gone: that one shall not hide the others.
                 for dataset in part:
-                    seen.update(await _read_one(session, account, dataset))
+                    if time.monotonic() < deadline:
+                        seen.update(await _read_one(session, account, dataset))
     return seen
 
 
