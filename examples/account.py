@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 
 from carto_like.auth import APIKeyAuthClient
+from carto_like.resources import NonPublicApiWarning
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -26,4 +28,6 @@ def connect(arguments: argparse.Namespace) -> APIKeyAuthClient:
     """Log in to the account that the command line or the environment names."""
     if not arguments.base_url or not arguments.api_key:
         sys.exit("Set CARTO_API_URL and CARTO_API_KEY, or give --base_url and --api_key.")
+    # The SDK warns that datasets and users belong to an API that CARTO does not publish; once read is enough.
+    warnings.simplefilter("ignore", NonPublicApiWarning)
     return APIKeyAuthClient(arguments.base_url, arguments.api_key, arguments.organization)

@@ -32,8 +32,6 @@ def run(account: TestAccount, tmp_path: Path) -> Run:
     def start(script: str, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "CARTO_API_URL": account.base_url, "CARTO_API_KEY": account.api_key}
         command = [sys.executable, "-W", "error", str(EXAMPLES / script), *map(str, arguments)]
-        # The SDK tells authors that an API is not public; that is no fault of the example.
-        command[1:3] = ["-W", "error", "-W", "ignore::FutureWarning"]
         done = subprocess.run(
             command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=100
         )

@@ -24,7 +24,7 @@ COMMANDS = frozenset({"click", "rich", "platformdirs", "requests"})
 IMPURE = frozenset(
     {"os", "logging", "socket", "subprocess", "tempfile", "pathlib", "time", "shutil", "random"}
 )
-SERVER_COMMANDS = frozenset({"serve", "user"})
+SERVER_COMMANDS = frozenset({"home", "serve", "user"})
 
 
 def floor_of(path: Path) -> str:
