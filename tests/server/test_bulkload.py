@@ -317,6 +317,33 @@ def test_a_reader_who_stays_is_not_waited_for(owner: Owner, run: Run[Any]) -> No
     assert owner.execute(f"SELECT count(*), bool_and({MERCATOR_IS_RIGHT}) FROM t") == [(MANY, True)]
 
 
+def test_many_rows_are_worth_another_try(
+    owner: Owner, run: Run[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulkload, "ROWS_PER_TRY", MANY)
+    monkeypatch.setattr(bulkload, "LOCK_WAIT", "50ms")
+    refused = 0
+    moved_fast = StagedPlan._moved_fast
+
+    async def reader_leaves_when_in_the_way(plan: StagedPlan) -> bool:
+        nonlocal refused
+        try:
+            return await moved_fast(plan)
+        except psycopg.errors.LockNotAvailable:
+            refused += 1
+            owner.execute("ROLLBACK")
+            raise
+
+    monkeypatch.setattr(StagedPlan, "_moved_fast", reader_leaves_when_in_the_way)
+    owner.dataset("t")
+    before = owner.execute("SELECT 't_pkey'::regclass::oid")
+    owner.execute("BEGIN")
+    owner.execute("SELECT count(*) FROM t")
+    assert load(run, COPY, csv(MANY)) == (StagedPlan, MANY)
+    assert refused == 1
+    assert owner.execute("SELECT 't_pkey'::regclass::oid") != before
+
+
 def test_two_uploads_at_once_both_arrive(owner: Owner, run: Run[Any]) -> None:
     owner.dataset("t")
     ready = threading.Barrier(2, timeout=30)

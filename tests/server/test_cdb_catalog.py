@@ -120,6 +120,19 @@ def test_the_triggers_of_a_dataset_check_the_quota_now_and_then(
     assert owner.execute("SELECT count(*) FROM t") == [(1,)]
 
 
+def test_a_locked_table_keeps_no_writer_of_another_waiting(
+    owner: Owner, account: TestAccount, admin: psycopg.Connection[Any]
+) -> None:
+    owner.dataset("t")
+    owner.execute("CREATE TRIGGER always BEFORE INSERT ON t EXECUTE FUNCTION CDB_CheckQuota('1', '1')")
+    owner.execute("CREATE TABLE busy (n int)")
+    with admin.transaction():
+        admin.execute(f'LOCK TABLE "{account.schema}".busy IN ACCESS EXCLUSIVE MODE'.encode())
+        owner.execute("INSERT INTO t (n) VALUES (1)")
+    with pytest.raises(psycopg.Error, match="Quota exceeded"):
+        owner.execute("INSERT INTO t (n) VALUES (1)")
+
+
 def test_a_chance_of_zero_checks_nothing(owner: Owner) -> None:
     owner.execute("CREATE TABLE t (n int)")
     owner.execute("CREATE TRIGGER never BEFORE INSERT ON t EXECUTE FUNCTION CDB_CheckQuota('0', '1')")

@@ -196,4 +196,4 @@ def test_every_definer_function_has_a_fixed_search_path(admin: psycopg.Connectio
         "cdb_tablemetadatatouch",
         "cdb_username",
     }
-    assert {tuple(row[1]) for row in rows} == {("search_path=pg_catalog, pg_temp",)}
+    assert {row[1][0] for row in rows} == {"search_path=pg_catalog, pg_temp"}

@@ -15,6 +15,7 @@ from carto_like.server.bootstrap import PLATFORM_ROLE
 from carto_like.server.errors import StartError
 from carto_like.server.postgres import PrivatePostgres
 from carto_like.server.services import cdb
+from carto_like.server.settings import Settings
 from tests.support.datasets import Owner
 
 
@@ -157,6 +158,19 @@ def test_installing_again_changes_nothing_until_the_version_does(
     first = install(dsn)
     assert install(dsn) == first
     assert install(dsn, b"COMMENT ON SCHEMA cartodb IS 'carto_like of another day'") != first
+
+
+def test_times_of_dropped_tables_are_forgotten(
+    owner: Owner, admin: psycopg.Connection[Any], settings: Settings
+) -> None:
+    owner.dataset("gone", rows=1)
+    owner.dataset("kept", rows=1)
+    [(gone, kept)] = owner.execute("SELECT 'gone'::regclass::oid, 'kept'::regclass::oid")
+    owner.execute("DROP TABLE gone")
+    install(settings.dsn)
+    times = admin.execute("SELECT tabname::oid FROM cartodb.CDB_TableMetadata").fetchall()
+    assert (kept,) in times
+    assert (gone,) not in times
 
 
 def test_postgis_anywhere_will_do(cluster: PrivatePostgres, database: str) -> None:

@@ -11,6 +11,7 @@ The temporary table's name matters: messages of PostgreSQL that name a table nam
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator
@@ -33,6 +34,10 @@ logger = logging.getLogger(__name__)
 FEW_ROWS = 5_000
 # How long readers of the table may make us wait, and those after them wait for us, before we give way.
 LOCK_WAIT = "1s"
+# Each so many rows are worth one more try for the lock, with a pause in which others get on.
+ROWS_PER_TRY = 100_000
+MOST_TRIES = 10
+PAUSE = 0.5
 _TRIGGER = "update_the_geom_webmercator_trigger"
 # FREEZE must fail as it would on the real table; WHERE may name that by its schema, too.
 _PECULIAR = re.compile(r"\b(freeze|where)\b", re.IGNORECASE)
@@ -76,7 +81,7 @@ class StagedPlan(Plan):
 
     async def finish(self, copied: int) -> int:
         """Move the rows into the dataset, in one transaction."""
-        if copied > FEW_ROWS and await self._moved_fast():
+        if copied > FEW_ROWS and await self._moved_patiently(1 + copied // ROWS_PER_TRY):
             return copied
         if copied:
             await self._insert()
@@ -87,6 +92,14 @@ class StagedPlan(Plan):
         """Drop the temporary table."""
         await self._conn.execute(f"DROP TABLE IF EXISTS {self._stage}".encode())
 
+    async def _moved_patiently(self, tries: int) -> bool:
+        for remaining in reversed(range(min(tries, MOST_TRIES))):
+            try:
+                return await self._moved_fast()
+            except errors.LockNotAvailable:
+                await asyncio.sleep(PAUSE if remaining else 0)
+        return False
+
     async def _moved_fast(self) -> bool:
         """Whether the rows are in; otherwise nothing has happened.
 
@@ -95,7 +108,7 @@ class StagedPlan(Plan):
         try:
             async with self._conn.transaction():
                 return await self._move()
-        except (errors.QueryCanceled, errors.OperatorIntervention):
+        except (errors.LockNotAvailable, errors.QueryCanceled, errors.OperatorIntervention):
             raise
         except Error as error:
             if self._conn.closed:

@@ -20,10 +20,16 @@ _INSTALLED = """
 SELECT pg_catalog.obj_description(n.oid, 'pg_namespace'), pg_catalog.pg_has_role(n.nspowner, 'USAGE')
 FROM pg_catalog.pg_namespace n WHERE n.nspname = 'cartodb'
 """
+_FORGET_DROPPED = """
+DELETE FROM cartodb.CDB_TableMetadata m
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = m.tabname::oid)
+"""
 
 
 async def install(conn: Connection) -> None:
-    """Create schema ``cartodb`` and its functions, or bring them to this version; else do nothing.
+    """Create schema ``cartodb`` and its functions, or bring them to this version if they are not.
+
+    Times of tables that are gone are forgotten on the way.
 
     Args:
         conn: as the platform's own role, which will own them and whose rights the few SECURITY DEFINER
@@ -38,12 +44,12 @@ async def install(conn: Connection) -> None:
             raise StartError("PostGIS is not in this database. As a superuser run: CREATE EXTENSION postgis;")
         script = _script(str(row[0]))
         version = f"carto_like {hashlib.sha256(script).hexdigest()}"
-        if await _installed(conn) == version:
-            return
-        # Notices about what exists already are meant for people at a prompt.
-        await conn.execute("SET LOCAL client_min_messages = warning")
-        await conn.execute(script)
-        await conn.execute(sql.SQL("COMMENT ON SCHEMA cartodb IS {}").format(version))
+        if await _installed(conn) != version:
+            # Notices about what exists already are meant for people at a prompt.
+            await conn.execute("SET LOCAL client_min_messages = warning")
+            await conn.execute(script)
+            await conn.execute(sql.SQL("COMMENT ON SCHEMA cartodb IS {}").format(version))
+        await conn.execute(_FORGET_DROPPED)
 
 
 async def _installed(conn: Connection) -> str | None:

@@ -56,9 +56,10 @@ $$;
 CREATE OR REPLACE FUNCTION cartodb.CDB_UserDataSize() RETURNS bigint
 LANGUAGE sql STABLE AS $$ SELECT cartodb.CDB_UserDataSize(cartodb._CDB_CallerSchema()::text); $$;
 
--- Arguments: probability of a check, quota in bytes (negative: the schema's own), schema.
+-- Arguments: probability of a check, quota in bytes (negative: the schema's own), schema. Measuring needs a
+-- lock on every table of the schema; a writer does not wait for one that somebody holds, the next one checks.
 CREATE OR REPLACE FUNCTION cartodb.CDB_CheckQuota() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms' AS $$
 DECLARE
     schema_name text := COALESCE(TG_ARGV[2], TG_TABLE_SCHEMA);
     quota bigint := COALESCE(TG_ARGV[1], '-1')::bigint;
@@ -73,7 +74,11 @@ BEGIN
     IF COALESCE(quota, 0) = 0 THEN
         RETURN NEW;
     END IF;
-    excess := cartodb.CDB_UserDataSize(schema_name) - quota;
+    BEGIN
+        excess := cartodb.CDB_UserDataSize(schema_name) - quota;
+    EXCEPTION WHEN lock_not_available THEN
+        RETURN NEW;
+    END;
     IF excess > 0 THEN
         RAISE EXCEPTION 'Quota exceeded by %KB', (excess + 1023) / 1024;
     END IF;
