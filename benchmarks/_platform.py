@@ -81,8 +81,10 @@ class Platform:
         family = {self.pid}
         while more := {pid for pid, parent in parents.items() if parent in family} - family:
             family |= more
-        database = [pid for pid in family if _name(pid) == "postgres"]
-        return sorted(family - set(database)), sorted(database)
+        names = {pid: _name(pid) for pid in family}
+        database = [pid for pid, name in names.items() if name == "postgres"]
+        # Sessions of the database come and go meanwhile; what has no name is gone.
+        return [pid for pid, name in names.items() if name not in ("", "postgres")], database
 
     def cpu(self) -> tuple[float, float]:
         """CPU seconds so far of the server, and of the database."""
