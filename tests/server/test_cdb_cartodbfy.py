@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.support.api import TestAccount
 from tests.support.datasets import Owner
 
 STANDARD = ["cartodb_id", "the_geom", "the_geom_webmercator"]
@@ -242,6 +243,33 @@ def test_an_unknown_schema_is_refused(owner: Owner) -> None:
     owner.execute("CREATE TABLE t (n int)")
     with pytest.raises(psycopg.Error, match=r'^Invalid schema name "nowhere"'):
         owner.execute("SELECT CDB_CartodbfyTable('nowhere', 't')")
+
+
+def test_a_table_goes_to_the_schema_that_is_named(
+    owner: Owner, account: TestAccount, admin: psycopg.Connection[Any]
+) -> None:
+    second = f"{account.schema}_2"
+    admin.execute(f'CREATE SCHEMA "{second}" AUTHORIZATION "{account.role}"'.encode())
+    admin.execute("SELECT cartodb.CDB_SetUserQuotaInBytes(%s::text, 0)", (second,))
+    owner.execute("CREATE TABLE rewritten (n int)")
+    owner.dataset("moved", rows=2)
+    moved = oid(owner, "moved")
+    for table in ("rewritten", "moved"):
+        owner.execute("SELECT CDB_CartodbfyTable(%s, %s::regclass)", (second, table))
+        assert owner.execute("SELECT to_regclass(%s)", (table,)) == [(None,)]
+        assert triggers(owner, f"{second}.{table}") == TRIGGERS
+    assert oid(owner, f"{second}.moved") == moved
+    assert owner.execute(f"INSERT INTO {second}.rewritten (n) VALUES (1) RETURNING cartodb_id") == [(1,)]
+
+
+def test_rasters_get_a_key_and_are_tracked(owner: Owner) -> None:
+    owner.execute("CREATE TABLE t (the_raster_webmercator bytea)")
+    owner.execute("INSERT INTO t VALUES ('x')")
+    for _ in range(2):
+        cartodbfy(owner, "t")
+        assert columns(owner, "t") == ["the_raster_webmercator", "cartodb_id"]
+        assert triggers(owner, "t") == TRIGGERS[:3]
+    assert owner.execute("SELECT cartodb_id FROM t") == [(1,)]
 
 
 def test_a_schema_without_a_quota_is_refused(owner: Owner) -> None:
