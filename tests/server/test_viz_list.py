@@ -237,6 +237,10 @@ def test_a_box_finds_what_lies_in_it(api: Api, owner: Owner) -> None:
     owner.dataset("west", rows=5)
     owner.dataset("east", rows=170)
     owner.dataset("empty")
+    owner.dataset("odd", rows=1)
+    owner.execute("ALTER TABLE odd DROP COLUMN the_geom CASCADE")
+    owner.execute("ALTER TABLE odd ADD COLUMN the_geom text")
+    assert len(names(api)) == 4
     assert names(api, bbox="100,0,110,2") == ["east"]
     assert sorted(names(api, bbox="0,0,3,3")) == ["east", "west"]
     assert names(api, bbox="-10,-10,-5,-5") == []
@@ -332,3 +336,12 @@ def test_another_accounts_datasets_are_not_listed(
     assert names(stranger) == []
     assert stranger.get("api/v1/viz/mine").status_code == 404
     assert api.with_key(other.api_key).get(LIST, params={"type": "table"}).status_code == 401
+
+
+def test_a_box_that_cannot_be_looked_into_now_says_so(api: Api, owner: Owner) -> None:
+    owner.dataset("busy", rows=3)
+    with owner.connection.transaction():
+        owner.execute("LOCK TABLE busy IN ACCESS EXCLUSIVE MODE")
+        answer = api.get(LIST, params={"type": "table", "bbox": "0,0,9,9"})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert names(api, bbox="0,0,9,9") == ["busy"]

@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 from carto_like.server.accounts import Account
 from carto_like.server.db import Database
 from carto_like.server.services import figures
+from carto_like.server.services.extents import Box, touching
 from carto_like.server.services.registry import (
     DATASETS,
     Dataset,
@@ -46,7 +47,7 @@ class Search:
     Attributes:
         text: words in name, tags or description, or a part of name or description.
         tags: any of these.
-        within: box of longitude and latitude (west, south, east, north) that the data must touch.
+        within: what the data must touch.
         nothing: true for criteria that no dataset can meet.
     """
 
@@ -55,7 +56,7 @@ class Search:
     tags: tuple[str, ...] = ()
     locked: bool | None = None
     with_display_name: bool = False
-    within: tuple[float, float, float, float] | None = None
+    within: Box | None = None
     nothing: bool = False
 
 
@@ -125,7 +126,7 @@ class Datasets:
         """One page of the datasets that meet ``search``, with exact totals."""
         within = None
         if search.within and not search.nothing:
-            within = await self._touching(account, search.within)
+            within = await touching(self._database, account, await self.all(account), search.within)
         condition, values = _condition(search, within)
         values.update(account_values(account))
         by_figures = not search.text and any(order not in _BY_SQL for order, _ in page.orders)
@@ -153,23 +154,6 @@ class Datasets:
         ordered = sorted(found, key=lambda dataset: key.get(dataset.table_oid, 0), reverse=descending)
         start = (page.number - 1) * page.per_page
         return ordered[start : start + page.per_page]
-
-    async def _touching(self, account: Account, box: tuple[float, float, float, float]) -> list[int]:
-        """The tables (oids) that have a geometry touching this box."""
-        everything = await self.all(account)
-        if not everything:
-            return []
-        envelope = sql.SQL("ST_MakeEnvelope({}, 4326)").format(
-            sql.SQL(", ").join(sql.Literal(value) for value in box)
-        )
-        query = sql.SQL(" UNION ALL ").join(
-            sql.SQL("SELECT {}::bigint WHERE EXISTS (SELECT FROM {} WHERE the_geom && {})").format(
-                sql.Literal(dataset.table_oid), sql.Identifier(account.schema, dataset.name), envelope
-            )
-            for dataset in everything
-        )
-        async with self._database.login(account.role, account.schema) as session:
-            return [oid for (oid,) in await (await session.execute(query)).fetchall()]
 
 
 async def _select(

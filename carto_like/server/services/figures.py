@@ -58,6 +58,12 @@ FROM free, unnest(%(ids)s::uuid[], %(states)s::text[], %(rows)s::bigint[], %(typ
 WHERE d.id = free.id AND v.id = d.id
 """
 
+# Without a sequential scan the first geometries are found through their index, however many rows have none.
+_CAUTIOUSLY = """
+SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true),
+       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)
+"""
+
 _READ = sql.SQL(
     """SELECT {oid}::bigint,
        (SELECT count(*) FROM {table} WHERE ctid < {end}::tid),
@@ -202,13 +208,7 @@ async def _read_together(
         for dataset in datasets
     )
     async with session.transaction():
-        # Without a sequential scan the first geometries are found through their index, however many rows
-        # have none.
-        await session.execute(
-            "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true),"
-            " set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)",
-            (_LOCK_WAIT, _READ_TIME),
-        )
+        await session.execute(_CAUTIOUSLY, (_LOCK_WAIT, _READ_TIME))
         cursor = await session.execute(query)
         return {oid: (count, types) for oid, count, types in await cursor.fetchall()}
 

@@ -10,7 +10,7 @@ from psycopg import AsyncConnection, errors
 
 from carto_like.server.accounts import Account
 from carto_like.server.db import Database
-from carto_like.server.services.registry import DATASETS, account_values, synchronise
+from carto_like.server.services.registry import TABLES, account_values
 
 _LOCK_WAIT = "300ms"
 _QUOTA_SIZE = "SELECT cartodb.cdb_userdatasize(%(schema)s::text)::bigint"
@@ -27,34 +27,28 @@ class Profile:
     """An account's facts.
 
     Attributes:
-        datasets: how many it has; ``public_datasets`` of them are listed for everybody.
+        datasets: how many it has.
         used_bytes: storage that counts towards the quota.
     """
 
     email: str | None
     created_at: datetime
     datasets: int
-    public_datasets: int
     used_bytes: int
 
 
 async def profile_of(database: Database, account: Account) -> Profile:
     """The account's facts, true at this moment."""
-    values = account_values(account)
+    query = (
+        f"SELECT email, created_at, (SELECT count(*) FROM ({TABLES}) t)"
+        " FROM carto_like.users WHERE id = %(account_id)s"
+    )
     async with database.metadata() as conn:
-        await synchronise(conn, account)
-        cursor = await conn.execute(
-            f"SELECT email, created_at, (SELECT count(*) FROM ({DATASETS}) d),"
-            f" (SELECT count(*) FROM ({DATASETS}) d WHERE privacy = 'public')"
-            " FROM carto_like.users WHERE id = %(account_id)s",
-            values,
-        )
-        row = await cursor.fetchone()
+        row = await (await conn.execute(query, account_values(account))).fetchone()
         if row is None:
             raise LookupError(f"user {account.name} is gone")
-        email, created_at, datasets, public = row
-        used = await _used_bytes(conn, account)
-        return Profile(email, created_at, datasets, public, used)
+        email, created_at, datasets = row
+        return Profile(email, created_at, datasets, await _used_bytes(conn, account))
 
 
 async def _used_bytes(conn: AsyncConnection[Any], account: Account) -> int:

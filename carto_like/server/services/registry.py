@@ -24,7 +24,7 @@ Privacy = Literal["public", "link", "private"]
 
 # No index of the catalogs finds the tables of one schema, but what depends on the schema is found by one:
 # the cost is that of the account's own tables, however many others there are.
-_TABLES = """
+TABLES = """
 SELECT c.oid AS table_oid, c.relname::text AS name,
        has_table_privilege(%(public_role)s, c.oid, 'SELECT') AS readable
 FROM pg_catalog.pg_namespace n
@@ -39,6 +39,7 @@ WHERE n.nspname = %(schema)s
            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
              AND a.attname IN ('cartodb_id', 'the_geom', 'the_geom_webmercator'))
 """
+"""The tables of an account that are datasets, registered or not; see :func:`account_values`."""
 
 DATASETS = f"""
 SELECT d.id, d.table_id, d.permission_id, f.table_oid::bigint AS table_oid, f.name,
@@ -46,7 +47,7 @@ SELECT d.id, d.table_id, d.permission_id, f.table_oid::bigint AS table_oid, f.na
        d.display_name, d.title, d.description, d.license, d.attributions, d.source, d.tags, d.locked,
        d.created_at, greatest(d.updated_at, m.updated_at) AS updated_at, m.updated_at AS written_at,
        d.seen_state, d.seen_rows, d.seen_geometry_types
-FROM ({_TABLES}) f
+FROM ({TABLES}) f
 JOIN carto_like.datasets d ON d.table_oid = f.table_oid AND d.account_id = %(account_id)s
 LEFT JOIN cartodb.cdb_tablemetadata m ON m.tabname::oid = f.table_oid
 """
@@ -54,7 +55,7 @@ LEFT JOIN cartodb.cdb_tablemetadata m ON m.tabname::oid = f.table_oid
 
 _DIFFERS = f"""
 SELECT EXISTS (
-    SELECT FROM ({_TABLES}) f
+    SELECT FROM ({TABLES}) f
     FULL JOIN (SELECT * FROM carto_like.datasets WHERE account_id = %(account_id)s) d USING (table_oid)
     WHERE f.name IS NULL OR d.id IS NULL OR d.table_name <> f.name)
 """
@@ -63,24 +64,24 @@ _STEPS = (
     # Rewritten: the old table is gone, and one that nobody registered has its name.
     f"""UPDATE carto_like.datasets d
         SET table_oid = f.table_oid, seen_state = NULL, seen_rows = NULL, seen_geometry_types = NULL
-        FROM ({_TABLES}) f
+        FROM ({TABLES}) f
         WHERE d.account_id = %(account_id)s AND d.table_name = f.name
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = d.table_oid)
           AND NOT EXISTS (SELECT FROM carto_like.datasets e WHERE e.table_oid = f.table_oid)""",
     f"""DELETE FROM carto_like.datasets d
         WHERE d.account_id = %(account_id)s
-          AND NOT EXISTS (SELECT FROM ({_TABLES}) f WHERE f.table_oid = d.table_oid)""",
+          AND NOT EXISTS (SELECT FROM ({TABLES}) f WHERE f.table_oid = d.table_oid)""",
     f"""UPDATE carto_like.datasets d SET table_name = f.name
-        FROM ({_TABLES}) f
+        FROM ({TABLES}) f
         WHERE d.account_id = %(account_id)s AND d.table_oid = f.table_oid AND d.table_name <> f.name""",
     # An oid that another account's row holds is one that PostgreSQL gave out a second time.
-    f"""DELETE FROM carto_like.datasets d USING ({_TABLES}) f
+    f"""DELETE FROM carto_like.datasets d USING ({TABLES}) f
         WHERE d.table_oid = f.table_oid AND d.account_id <> %(account_id)s""",
     # What was written before anybody looked was changed then, not now.
     f"""INSERT INTO carto_like.datasets (account_id, table_oid, table_name, created_at, updated_at)
         SELECT %(account_id)s, f.table_oid, f.name,
                coalesce(m.updated_at, now()), coalesce(m.updated_at, now())
-        FROM ({_TABLES}) f LEFT JOIN cartodb.cdb_tablemetadata m ON m.tabname::oid = f.table_oid
+        FROM ({TABLES}) f LEFT JOIN cartodb.cdb_tablemetadata m ON m.tabname::oid = f.table_oid
         WHERE NOT EXISTS (SELECT FROM carto_like.datasets d WHERE d.table_oid = f.table_oid)""",
 )
 

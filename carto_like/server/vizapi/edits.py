@@ -23,8 +23,8 @@ def viz_changes(body: Mapping[str, Any]) -> Changes:
     described: dict[str, Any] = {name: _text(body[name], name) for name in _TEXTS if name in body}
     if "tags" in body:
         described["tags"] = _tags(body["tags"])
-    if isinstance(body.get("locked"), bool):
-        described["locked"] = body["locked"]
+    if (locked := str(body.get("locked")).lower()) in ("true", "false"):
+        described["locked"] = locked == "true"
     return Changes(_text(body.get("name"), "name"), _privacy(body.get("privacy")), described)
 
 
