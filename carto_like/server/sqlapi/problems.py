@@ -15,6 +15,9 @@ def problem_of(error: psycopg.Error) -> Problem:
     # Errors of our own, such as a NUL in the text, have no code although nothing was lost.
     if error.sqlstate is None and not isinstance(error, psycopg.OperationalError):
         return Problem(400, message)
+    # A COPY that we ended has the code of a cancelled query, and says why it was ended.
+    if message.startswith("COPY from stdin failed"):
+        return Problem(400, message)
     return database_problem(error.sqlstate, message, error.diag.message_detail, error.diag.message_hint)
 
 

@@ -195,7 +195,7 @@ async def events(conn: Connection, sql: str, *, chunk: int = 1) -> AsyncGenerato
     else:
         pgconn.set_single_row_mode()
     await flush(pgconn)
-    reader = _Reader(pgconn)
+    reader = _Reader()
     while True:
         while not pgconn.is_busy():
             result = pgconn.get_result()
@@ -216,8 +216,7 @@ async def events(conn: Connection, sql: str, *, chunk: int = 1) -> AsyncGenerato
 class _Reader:
     """Gathers rows into batches and notes where statements begin and end."""
 
-    def __init__(self, pgconn: pq.abc.PGconn) -> None:
-        self._pgconn = pgconn
+    def __init__(self) -> None:
         self._transformer = Transformer(_TEXTS)
         self._rows: list[Row] = []
         self._within = False
@@ -239,16 +238,13 @@ class _Reader:
         if self._within:
             self._transformer.set_pgresult(result, set_loaders=False)
         else:
-            _require_utf8(self._pgconn)
             self._transformer.set_pgresult(result)
             self._within = True
             events.append(_columns(result))
-        if result.ntuples == 1:
-            row: Row | None = self._transformer.load_row(0, tuple)
-            if row is not None:
-                self._rows.append(row)
-        elif result.ntuples:
-            self._rows += self._transformer.load_rows(0, result.ntuples, tuple)
+        try:
+            self._load(result)
+        except UnicodeDecodeError as error:
+            raise psycopg.DataError("client_encoding must stay UTF8: answers are sent in UTF-8") from error
         if result.status == pq.ExecStatus.TUPLES_OK:
             events += self._flush()
             events.append(_done(result))
@@ -256,6 +252,14 @@ class _Reader:
         elif len(self._rows) >= 4 * _BATCH_ROWS:
             events += self._flush()
         return events
+
+    def _load(self, result: pq.abc.PGresult) -> None:
+        if result.ntuples == 1:
+            row: Row | None = self._transformer.load_row(0, tuple)
+            if row is not None:
+                self._rows.append(row)
+        elif result.ntuples:
+            self._rows += self._transformer.load_rows(0, result.ntuples, tuple)
 
     def due(self) -> list[Event]:
         """The rows gathered so far when they are enough to be worth a batch."""
@@ -270,12 +274,6 @@ class _Reader:
             return []
         rows, self._rows = self._rows, []
         return [rows]
-
-
-def _require_utf8(pgconn: pq.abc.PGconn) -> None:
-    encoding = pgconn.parameter_status(b"client_encoding")
-    if encoding != b"UTF8":
-        raise psycopg.DataError("client_encoding must stay UTF8: answers are sent in UTF-8")
 
 
 def _columns(result: pq.abc.PGresult) -> Columns:
