@@ -68,6 +68,8 @@ def running_database(
         StartError: it cannot be had.
     """
     if home.dsn is not None:
+        # Without the secret there is no point in looking at the database.
+        home.read_secret()
         probe(home.dsn)
         yield home.dsn
         return

@@ -159,7 +159,6 @@ def configure_logging() -> None:
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """Turn SIGINT and SIGTERM into leaving the block, however far it got; ignore them while it cleans up."""
-
     numbers = (signal.SIGINT, signal.SIGTERM)
 
     def leave(number: int, frame: FrameType | None) -> None:
