@@ -9,6 +9,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from carto_like.server.errors import Problem
+from carto_like.server.services import changes
+from carto_like.server.services.datasets import Datasets
 from tests.support.api import Api, TestAccount
 from tests.support.datasets import Owner
 from tests.support.server import RunningServer
@@ -133,10 +136,6 @@ def test_a_table_that_is_swapped_under_a_request_is_not_touched(
     api: Api, owner: Owner, platform_server: RunningServer, account: TestAccount
 ) -> None:
     """Between finding a dataset and dropping its table another table can get the name."""
-    from carto_like.server.errors import Problem
-    from carto_like.server.services import changes
-    from carto_like.server.services.datasets import Datasets
-
     owner.dataset("trees")
     database = platform_server.app.platform.database
     found = platform_server.on_server(Datasets(database).find(account.account, "trees"))

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from psycopg import AsyncConnection
 
-from carto_like.server.pool import Connection
-from tests.support.api import Api, TestAccount
+from tests.support.api import Api, TestAccount, make_account
 from tests.support.datasets import Owner
 from tests.support.server import RunningServer
 
@@ -297,13 +297,11 @@ def test_two_hundred_datasets_take_few_queries(
         owner.dataset(f"t{number:03}", rows=1)
     assert len(names(api, per_page=200)) == 200
     executed: list[Any] = []
-    execute: Callable[..., Any] = Connection.execute
+    execute: Callable[..., Any] = AsyncConnection.execute
 
     async def counted(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
         executed.append(query)
         return await execute(self, query, *args, **kwargs)
-
-    from psycopg import AsyncConnection
 
     monkeypatch.setattr(AsyncConnection, "execute", counted)
     viz = listed(api, per_page=200)["visualizations"]
@@ -326,8 +324,6 @@ def test_a_locked_table_does_not_hold_the_list_up(api: Api, owner: Owner) -> Non
 def test_another_accounts_datasets_are_not_listed(
     api: Api, owner: Owner, platform_server: RunningServer
 ) -> None:
-    from tests.support.api import make_account
-
     owner.dataset("mine")
     other = make_account(platform_server)
     stranger = Api(other.base_url, other.api_key)
