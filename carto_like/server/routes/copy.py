@@ -17,6 +17,7 @@ from carto_like.server.accounts import Account, Principal
 from carto_like.server.authentication import account_of, authenticate, require_api
 from carto_like.server.errors import Problem
 from carto_like.server.platform import Platform
+from carto_like.server.ratelimit import limit
 from carto_like.server.services.bulkload import plan
 from carto_like.server.services.copy import NOT_FROM_CLIENT, NOT_TO_CLIENT, copy_in, copy_out, set_timeout
 from carto_like.server.sqlapi.family import JSON, Endpoint, Exchange, as_problem
@@ -43,6 +44,7 @@ class CopyRoutes:
         request = exchange.request
         account = account_of(request)
         try:
+            exchange.headers.update(await limit(self._platform, account, "copy_from"))
             principal = await authenticate(self._platform, request, account=account)
             require_api(principal, "sql")
             exchange.headers["Vary"] = "Authorization"
@@ -125,6 +127,7 @@ class CopyRoutes:
         request = exchange.request
         parameters = await read_parameters(request)
         account = account_of(request)
+        exchange.headers.update(await limit(self._platform, account, "copy_to"))
         principal = await authenticate(self._platform, request, account=account, body=parameters.body_keys)
         require_api(principal, "sql")
         exchange.headers["Vary"] = "Authorization"

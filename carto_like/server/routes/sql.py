@@ -16,6 +16,7 @@ from carto_like.server.accounts import Principal
 from carto_like.server.authentication import account_of, authenticate, require_api
 from carto_like.server.errors import Problem
 from carto_like.server.platform import Platform
+from carto_like.server.ratelimit import limit
 from carto_like.server.services.analysis import Analysis, Freshness, analyse, check_system_tables
 from carto_like.server.services.answers import Query, Tally, geojson_blocks, json_blocks
 from carto_like.server.services.export import export_csv, read_blocks
@@ -128,6 +129,7 @@ class SqlRoute:
         """Answer one request."""
         parameters = await read_parameters(exchange.request)
         account = account_of(exchange.request)
+        exchange.headers.update(await limit(self._platform, account, "query"))
         principal = await authenticate(
             self._platform, exchange.request, account=account, body=parameters.body_keys
         )
