@@ -106,6 +106,7 @@ class Airports:
         self.datasets = DatasetManager(auth_client)
         self.name = name
         self.story = Story()
+        self.made: set[str] = set()
 
     def ask(self, query: str, **values: object) -> list[dict[str, Any]]:
         """The rows of a query about the table."""
@@ -118,6 +119,7 @@ class Airports:
         with self.story.step("Create a table and cartodbfy it") as said:
             columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
             self.ask("CREATE TABLE {table} (" + columns + ")")
+            self.made.add(self.name)
             self.ask("SELECT CDB_CartodbfyTable({name}::regclass)", name=quote_literal(self.name))
             said.append(self.name)
 
@@ -176,6 +178,8 @@ class Airports:
             dataset.tags = ["aviation", "example"]
             dataset.save()
             renamed = f"{self.name}_renamed"
+            self.story.check("tables of the new name", self.exists(renamed), False)
+            self.made.add(renamed)
             dataset.name = renamed
             dataset.save()
             said.append(f"{self.name} is now {renamed}")
@@ -191,9 +195,14 @@ class Airports:
             said.append(f"{len(left)} datasets left")
         self.story.check("the deleted dataset", self.name in left, False)
 
+    def exists(self, name: str) -> bool:
+        """Whether the account has a table of that name."""
+        found = f"SELECT to_regclass({quote_literal(quote_identifier(name))}) IS NOT NULL AS found"
+        return bool(self.sql.send(found)["rows"][0]["found"])
+
     def remove_leftovers(self) -> None:
-        """Drop the table if it is still there, under either of its names."""
-        for name in {self.name, self.name.removesuffix("_renamed")}:
+        """Drop what was made here and is still there, under either of its names; nothing of anybody else's."""
+        for name in self.made:
             self.sql.send(f"DROP TABLE IF EXISTS {quote_identifier(name)}")
 
 

@@ -70,9 +70,12 @@ def test_etl_airports(run: Run, api: Api) -> None:
     assert [row["name"] for row in rows_of(api, left) if row["name"].startswith("airports")] == []
 
 
-def test_etl_airports_leaves_nothing_when_it_fails(run: Run, api: Api) -> None:
-    rows_of(api, "CREATE TABLE taken (a int)")
-    assert "taken" in run("etl_airports.py", "--table", "taken", code=1).stderr
+@pytest.mark.parametrize("taken", ["taken", "taken_renamed"])
+def test_etl_airports_touches_no_table_that_was_there_before(run: Run, api: Api, taken: str) -> None:
+    rows_of(api, f"CREATE TABLE {taken} (a int)")
+    run("etl_airports.py", "--table", "taken", code=1)
+    tables = "SELECT relname AS name FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+    assert [row["name"] for row in rows_of(api, f"{tables} AND relkind = 'r'")] == [taken]
 
 
 def test_change_dataset_privacy(run: Run, api: Api, cities: str) -> None:
