@@ -11,7 +11,7 @@ from carto_like.server.errors import Problem
 from carto_like.server.ratelimit import judge, limit
 from carto_like.server.settings import RateLimit
 from tests.conftest import MakeServer
-from tests.support.api import make_account
+from tests.support.api import Api, make_account
 from tests.support.server import RunningServer
 
 ONE_PER_SECOND = RateLimit(burst=1, count=1, period=1.0)
@@ -92,3 +92,31 @@ def test_requests_at_the_same_moment_are_counted_one_by_one(make_server: MakeSer
 
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(passes, range(20))) == 5
+
+
+def test_every_endpoint_of_the_sql_api_counts_for_itself(make_server: MakeServer) -> None:
+    hourly = (RateLimit(burst=1, count=1, period=3600.0),)
+    server = make_server(rate_limits={"query": hourly, "copy_from": hourly, "copy_to": hourly})
+    account = make_account(server)
+    api = Api(account.base_url, account.api_key)
+    asked = {
+        "api/v2/sql": {"q": "SELECT 1 AS one"},
+        "api/v2/sql/copyto": {"q": "COPY (SELECT 1) TO STDOUT"},
+        "api/v2/sql/copyfrom": {"q": "COPY t FROM STDIN"},
+    }
+    assert api.sql("CREATE TABLE t (i int)").headers["Carto-Rate-Limit-Remaining"] == "1"
+    for path, params in asked.items():
+        method = api.post if path.endswith("from") else api.get
+        for _ in range(2):
+            answer = method(path, params=params, data=b"1\n" if path.endswith("from") else None)
+        assert answer.headers["Carto-Rate-Limit-Limit"] == "2"
+        # Refused before the key is looked at, so a wrong one is not told that it is wrong.
+        last = method(path, params={**params, "api_key": "wrong"})
+        assert last.status_code == 429
+        assert last.json() == {
+            "error": ["You are over platform's limits. Please contact us to know more details"],
+            "context": "limit",
+            "detail": "rate-limit",
+        }
+        assert last.headers["Carto-Rate-Limit-Remaining"] == "0"
+        assert int(last.headers["Retry-After"]) > 3000
