@@ -18,7 +18,9 @@ def main() -> None:
     """Do the round trip and print the number of rows of each way."""
     parser = account.parser(__doc__)
     parser.add_argument("file", type=Path, help="CSV file with a header line")
-    parser.add_argument("--table", default="copy_example", help="table to make (default: %(default)s)")
+    parser.add_argument(
+        "--table", default="copy_example", help="table to make; must not exist (default: %(default)s)"
+    )
     parser.add_argument("--output", type=Path, default=Path("copy_example_export.csv"))
     arguments = parser.parse_args()
 
@@ -29,7 +31,7 @@ def main() -> None:
         columns = [quote_identifier(name) for name in next(csv.reader(file))]
     names = ", ".join(columns)
 
-    sql.send(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(name + ' text' for name in columns)})")
+    sql.send(f"CREATE TABLE {table} ({', '.join(name + ' text' for name in columns)})")
     sql.send(f"SELECT CDB_CartodbfyTable({quote_literal(table)}::regclass)")
 
     sent = copy.copyfrom_file_path(

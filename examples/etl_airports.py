@@ -201,7 +201,7 @@ class Airports:
         return bool(self.sql.send(found)["rows"][0]["found"])
 
     def remove_leftovers(self) -> None:
-        """Drop what was made here and is still there, under either of its names; nothing of anybody else's."""
+        """Drop what was made here and is still there, whatever its name; not what others made."""
         for name in self.made:
             self.sql.send(f"DROP TABLE IF EXISTS {quote_identifier(name)}")
 

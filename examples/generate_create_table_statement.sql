@@ -1,6 +1,6 @@
 -- The statement that would make a table again: its columns with types, defaults and NOT NULL, and its primary key.
 -- Defaults that draw from a sequence are left out, since the sequence belongs to the original table.
-CREATE OR REPLACE FUNCTION generate_create_table_statement(source regclass, name text) RETURNS text
+CREATE FUNCTION generate_create_table_statement(source regclass, name text) RETURNS text
 LANGUAGE sql STABLE AS $function$
     SELECT format(E'CREATE TABLE %I (\n%s\n)', name, string_agg('    ' || part, E',\n' ORDER BY place))
     FROM (
