@@ -56,7 +56,7 @@ def describe_class(kind: type) -> dict[str, Any]:
         "attributes": {},
     }
     for name in dir(kind):
-        if name.startswith("_") or name == "fields" or not hasattr(kind, name):
+        if name.startswith("_") or name == "fields" or not hasattr(kind, name) or is_pythons(kind, name):
             continue
         value, raw = getattr(kind, name), inspect.getattr_static(kind, name)
         if name == "Meta":
@@ -70,6 +70,12 @@ def describe_class(kind: type) -> dict[str, Any]:
         elif isinstance(value, SIMPLE) and not issubclass(kind, BaseException):
             described["attributes"][name] = list(value) if isinstance(value, tuple) else value
     return described
+
+
+def is_pythons(kind: type, name: str) -> bool:
+    """Whether an attribute comes from the standard library, where it depends on Python's version."""
+    owner = next((parent for parent in kind.__mro__ if name in vars(parent)), kind)
+    return owner.__module__.partition(".")[0] in sys.stdlib_module_names
 
 
 def kinds_of(field: object) -> list[str]:

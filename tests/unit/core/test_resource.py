@@ -306,6 +306,8 @@ def test_update_from_dict_counts_as_a_change(client: Client) -> None:
     thing.save()
     assert sent_json() == {"name": "two"}
     assert not hasattr(thing, "stranger")
+    with pytest.raises(ValueError, match="soon"):
+        thing.update_from_dict({"made": "soon"})
 
 
 # Reading
@@ -373,6 +375,7 @@ def test_text_and_representation(client: Client) -> None:
 def test_equality_is_by_class_and_id(client: Client) -> None:
     one, other = loaded(client), loaded(client, name="else")
     assert one == other
+    assert one == one
     assert len({one, other}) == 1
     assert one != loaded(client, kind=Thing)
     assert one != loaded(Client("https://elsewhere.example/"))
