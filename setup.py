@@ -10,7 +10,9 @@ VERSION = re.search(r'__version__ = "([^"]+)"', (ROOT / "carto_like/__init__.py"
 
 SDK = [
     "pyrestcli>=0.6.11,<0.7",
-    "requests>=2.28",
+    # Older ones write chunked bodies past urllib3, and miss a server that refuses an upload early.
+    "requests>=2.31",
+    "urllib3>=2.0.7,<3",
     "python-dateutil>=2.8.2",
     # pyrestcli imports six without declaring it.
     "six>=1.16",
