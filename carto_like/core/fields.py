@@ -28,6 +28,7 @@ __all__ = [
     "FloatField",
     "IntegerField",
     "ResourceField",
+    "adopted",
 ]
 
 T = TypeVar("T")
@@ -198,6 +199,15 @@ class ResourceField(Field[T], _pyrestcli.ResourceField):  # type: ignore[type-ar
         else:
             resource.load(value if isinstance(value, Mapping) else {resource.Meta.id_field: value})
         return resource
+
+
+def adopted(field: Any) -> Field[Any]:
+    """One of these fields for one of pyrestcli's own, which scripts declare on resources, too."""
+    if isinstance(field, Field):
+        return field
+    ours: Field[Any] = (ResourceField if isinstance(field, _pyrestcli.ResourceField) else Field)(field.many)
+    ours.name = field.name
+    return ours
 
 
 def _parsed(value: Any) -> Any:

@@ -10,7 +10,7 @@ import requests
 from carto_like.core import _pyrestcli
 from carto_like.core.changes import Changes
 from carto_like.core.errors import ConfigurationError, ResponseFormatError
-from carto_like.core.fields import OMIT, Field
+from carto_like.core.fields import OMIT, Field, adopted
 from carto_like.core.paths import error_type, item_path
 
 __all__ = ["Resource", "ResourceMeta"]
@@ -34,7 +34,7 @@ class ResourceMeta(_pyrestcli.ResourceMetaclass):
         super().__init__(name, bases, namespace)
         found: dict[str, bool] = {}
         for parent in reversed(cls.__mro__):
-            found.update({key: isinstance(value, Field) for key, value in vars(parent).items()})
+            found.update({key: isinstance(value, _pyrestcli.Field) for key, value in vars(parent).items()})
         cls.fields = [key for key, is_field in found.items() if is_field]
 
 
@@ -228,7 +228,8 @@ class Resource(_pyrestcli.Resource, metaclass=ResourceMeta):
         partial = (
             meta.update_method.lower() == "patch" if meta.partial_update is None else meta.partial_update
         )
-        whole = create or names is not None or not partial
+        # pyrestcli's own fields tell nobody of changes.
+        whole = create or names is not None or not partial or not isinstance(getattr(type(self), name), Field)
         return whole or self._changes.differs(self._field(name), getattr(self, name))
 
     def _below(self, path: str, *segments: Any) -> str:
@@ -236,8 +237,7 @@ class Resource(_pyrestcli.Resource, metaclass=ResourceMeta):
         return item_path(path, *segments, slash=self.Meta.trailing_slash, refused=refused)
 
     def _field(self, name: str) -> Field[Any]:
-        field: Field[Any] = getattr(type(self), name)
-        return field
+        return adopted(getattr(type(self), name))
 
     def _set(self, name: str, value: Any) -> None:
         try:

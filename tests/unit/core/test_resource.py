@@ -30,6 +30,10 @@ class OwnerField(ResourceField["Owner | None"]):
     value_class = f"{__name__}.Owner"
 
 
+class PlainOwnerField(_pyrestcli.ResourceField):  # type: ignore[type-arg]
+    value_class = f"{__name__}.Owner"
+
+
 class Thing(Resource):
     id = CharField()
     name = CharField()
@@ -308,6 +312,29 @@ def test_update_from_dict_counts_as_a_change(client: Client) -> None:
     assert not hasattr(thing, "stranger")
     with pytest.raises(ValueError, match="soon"):
         thing.update_from_dict({"made": "soon"})
+
+
+@responses.activate
+def test_fields_of_pyrestclis_own_are_sent_whenever_they_are_set(client: Client) -> None:
+    class Old(Resource):
+        id = _pyrestcli.CharField()
+        name = CharField()
+        size = _pyrestcli.IntegerField()
+        made = _pyrestcli.DateTimeField()
+        owner = PlainOwnerField()
+        note = _pyrestcli.CharField()
+
+        class Meta:
+            update_method = "patch"
+
+    responses.patch(ROOT + "olds/a", json={"size": 5})
+    old = Old(client)
+    old.load({"id": "a", "name": "n", "size": 3, "made": "2024-05-01", "owner": {"id": 7}, "note": None})
+    assert set(Old.fields) == {"id", "name", "size", "made", "owner", "note"}
+    old.name = "m"
+    old.save()
+    assert sent_json() == {"id": "a", "name": "m", "size": 3, "made": "2024-05-01T00:00:00", "owner": 7}
+    assert old.size == 5
 
 
 # Reading
