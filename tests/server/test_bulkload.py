@@ -405,6 +405,20 @@ def test_odd_names(owner: Owner, run: Run[Any], account: TestAccount) -> None:
     ]
 
 
+def test_beyond_the_quota_nothing_is_stored(
+    owner: Owner, run: Run[Any], account: TestAccount, admin: psycopg.Connection[Any]
+) -> None:
+    owner.dataset("t")
+    admin.execute("SELECT cartodb.CDB_SetUserQuotaInBytes(%s::text, 1)", (account.schema,))
+    before = shape(owner)
+    # One row in a thousand is checked: the chance that none of so many is, is one in five hundred million.
+    _, message, _ = failure(run, COPY, csv(20_000))
+    assert message is not None
+    assert message.startswith("Quota exceeded by ")
+    assert owner.execute("SELECT count(*) FROM t") == [(0,)]
+    assert shape(owner) == before
+
+
 def test_a_cancelled_finish_stores_nothing(owner: Owner, run: Run[Any]) -> None:
     owner.dataset("t")
 

@@ -33,7 +33,8 @@ logger = logging.getLogger(__name__)
 # Below this many rows, dropping and making indexes costs more than keeping them.
 FEW_ROWS = 5_000
 # How long readers of the table may make us wait, and those after them wait for us, before we give way.
-LOCK_WAIT = "1s"
+# An autovacuum gives way to us after deadlock_timeout, one second unless changed.
+LOCK_WAIT = "1500ms"
 # Each so many rows are worth one more try for the lock, with a pause in which others get on.
 ROWS_PER_TRY = 100_000
 MOST_TRIES = 10
@@ -109,6 +110,9 @@ class StagedPlan(Plan):
             async with self._conn.transaction():
                 return await self._move()
         except (errors.LockNotAvailable, errors.QueryCanceled, errors.OperatorIntervention):
+            raise
+        except errors.RaiseException:
+            # The quota's check; it throws dice, and a second throw may miss.
             raise
         except Error as error:
             if self._conn.closed:
