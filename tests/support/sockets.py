@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ class Exchange:
             line = self.file.readline()
             data = self.file.read(int(line or b"0", 16))
             end = self.file.readline()
-        except ConnectionError:
+        except OSError:
             return None
         if not end:
             return None
@@ -60,11 +61,13 @@ class Exchange:
 
 
 class RawServer:
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, tls: ssl.SSLContext | None = None) -> None:
         self._handler = handler
+        self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._connections: list[socket.socket] = []
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
+        scheme = "https" if tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}/"
         self.exchanges: list[Exchange] = []
         self.errors: list[BaseException] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -83,6 +86,12 @@ class RawServer:
 
     def _serve(self, connection: socket.socket) -> None:
         number = len(self._connections)
+        if self._tls is not None:
+            try:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            except OSError:
+                connection.close()
+                return
         with connection, connection.makefile("rb") as file:
             try:
                 while line := file.readline():
@@ -93,7 +102,7 @@ class RawServer:
                     self._handler(exchange)
                     if file.closed:
                         return
-            except ConnectionError:
+            except OSError:
                 return
             except (AssertionError, ValueError) as error:
                 self.errors.append(error)
@@ -117,8 +126,8 @@ def _headers(file: BinaryIO) -> Iterator[tuple[str, str]]:
 
 
 @contextmanager
-def raw_server(handler: Handler) -> Iterator[RawServer]:
-    server = RawServer(handler)
+def raw_server(handler: Handler, tls: ssl.SSLContext | None = None) -> Iterator[RawServer]:
+    server = RawServer(handler, tls)
     try:
         yield server
     finally:
