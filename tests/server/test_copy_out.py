@@ -17,7 +17,7 @@ from tests.support.api import Api, TestAccount, make_account
 from tests.support.raw import RawRequest, active_queries, eventually
 
 COPY = "api/v2/sql/copyto"
-ENDLESS = "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 100000000)) TO STDOUT"
+ENDLESS = "COPY (SELECT repeat('x', 1000), generate_series(1, 100000000)) TO STDOUT"
 
 
 @pytest.fixture

@@ -72,11 +72,12 @@ class Upload:
             if message["type"] == "http.disconnect":
                 raise ClientLeft
             data, more = message.get("body", b""), message.get("more_body", False)
+            if not more:
+                self._complete.set()
             self._count(len(data))
             for piece in self._unpack(data, last=not more):
                 self._check_unpacked(len(piece))
                 yield piece
-        self._complete.set()
 
     def _unpack(self, data: bytes, *, last: bool) -> Iterator[bytes]:
         if self._gunzip is None:
