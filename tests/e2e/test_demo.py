@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -14,6 +15,9 @@ import pytest
 import requests
 
 ROOT = Path(__file__).resolve().parents[2]
+# A whole platform is started and stopped in each of these, on whatever machine this is.
+pytestmark = pytest.mark.timeout(300)
+PATIENCE = 250
 DEMO = [sys.executable, str(ROOT / "scripts" / "demo.py")]
 
 
@@ -45,8 +49,22 @@ def environment(place: Path) -> dict[str, str]:
     return {**os.environ, "TMPDIR": str(place), "PYTHONUNBUFFERED": "1"}
 
 
+def found_without_being_told(data_dir: Path) -> object:
+    """What the command line answers when nothing but the data directory says where the platform is."""
+    arguments = ["sql", "select current_schema() as users", "--json", "--data-dir", str(data_dir)]
+    found = subprocess.run(
+        [sys.executable, "-m", "carto_like.cli", *arguments],
+        env={name: value for name, value in os.environ.items() if not name.startswith("CARTO_")},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stderr
+    return json.loads(found.stdout)
+
+
 def test_demo_cleans_up_after_itself(place: Path) -> None:
-    done = subprocess.run(DEMO, env=environment(place), capture_output=True, text=True, timeout=110)
+    done = subprocess.run(DEMO, env=environment(place), capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(re.findall(r"(\d+) rows in", done.stdout)[0]) == int(
         re.findall(r"(\d+) rows out", done.stdout)[0]
@@ -61,7 +79,7 @@ def test_demo_that_is_told_to_end_cleans_up_as_well(place: Path) -> None:
         # Its first line says that the platform is being started.
         assert "platform" in demo.stdout.readline()
         demo.send_signal(signal.SIGTERM)
-        assert demo.wait(100) == 128 + signal.SIGTERM
+        assert demo.wait(PATIENCE) == 128 + signal.SIGTERM
     assert list(place.iterdir()) == []
 
 
@@ -80,8 +98,10 @@ def test_demo_can_keep_the_platform_running(place: Path) -> None:
         assert address, said
         answer = requests.get(address[1] + "api/v2/sql", params={"q": "select 1 as a"}, timeout=10)
         assert answer.json()["rows"] == [{"a": 1}]
+        assert found_without_being_told(place / "data") == [{"users": "me"}]
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(100) == 0
+        assert demo.wait(PATIENCE) == 0
+    assert not (place / "data" / "server.json").exists()
 
 
 def test_options_of_the_platform_need_a_platform_that_stays(place: Path) -> None:
