@@ -51,7 +51,7 @@ def test_metadata_asks_for_the_sdk_only(wheel: zipfile.ZipFile) -> None:
     metadata = Parser().parsestr(wheel.read(name).decode("utf-8"))
     required = [line for line in metadata.get_all("Requires-Dist") or [] if "extra ==" not in line]
     names = {re.split(r"[<>=!~ ;\[]", line)[0] for line in required}
-    assert names == {"pyrestcli", "requests", "python-dateutil", "six"}
+    assert names == {"pyrestcli", "requests", "urllib3", "python-dateutil", "six"}
     assert metadata["Version"] == carto_like.__version__
     assert set(metadata.get_all("Provides-Extra") or []) >= {"cli", "server", "fast", "dev", "all"}
 
