@@ -12,7 +12,7 @@ import pytest
 from carto_like.server.errors import Problem
 from carto_like.server.services import changes
 from carto_like.server.services.datasets import Datasets
-from tests.support.api import Api, TestAccount
+from tests.support.api import Api, TestAccount, make_account
 from tests.support.datasets import Owner
 from tests.support.server import RunningServer
 
@@ -159,7 +159,10 @@ def test_the_database_may_lose_its_sessions_between_two_requests(
 ) -> None:
     owner.dataset("trees", rows=1)
     viz = api.get(VIZ + "trees").json()
-    admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    admin.execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+        " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    )
     assert api.get(VIZ + "trees").json() == viz
     assert put(api, viz, name="woods", privacy="PUBLIC") == 200
 
@@ -183,3 +186,38 @@ def test_no_connection_for_the_figures_is_a_503_that_says_when(
     finally:
         server.on_server(borrowed.__aexit__(None, None, None))
     assert busy.get(VIZ + "trees").json()["table"]["row_count"] == 1
+
+
+def test_an_oid_that_was_another_accounts_is_no_inheritance(
+    api: Api, owner: Owner, admin: psycopg.Connection[Any], platform_server: RunningServer
+) -> None:
+    """PostgreSQL gives oids out again after four thousand million others."""
+    other = make_account(platform_server)
+    owner.dataset("trees")
+    [(oid,)] = owner.execute("SELECT 'trees'::regclass::oid")
+    admin.execute(
+        "INSERT INTO carto_like.datasets (account_id, table_oid, table_name, title)"
+        " VALUES (%s, %s, 'old', 'secret')",
+        (other.account.id, oid),
+    )
+    viz = api.get(VIZ + "trees").json()
+    assert (viz["name"], viz["title"]) == ("trees", None)
+    assert api.get(VIZ, params={"type": "table"}).json()["total_entries"] == 1
+
+
+def test_what_is_known_of_a_dropped_table_is_forgotten(
+    api: Api, owner: Owner, admin: psycopg.Connection[Any], account: TestAccount
+) -> None:
+    owner.dataset("trees", rows=1)
+    owner.dataset("lamps", rows=1)
+    viz = api.get(VIZ + "trees").json()
+    [(oid,)] = owner.execute("SELECT 'trees'::regclass::oid")
+    assert api.delete(VIZ + viz["id"]).status_code == 204
+    owner.execute("DROP TABLE lamps")
+    assert api.get(VIZ, params={"type": "table"}).json()["total_entries"] == 0
+    kept = admin.execute(
+        "SELECT (SELECT count(*) FROM carto_like.datasets WHERE account_id = %s),"
+        " (SELECT count(*) FROM cartodb.cdb_tablemetadata WHERE tabname::oid = %s)",
+        (account.account.id, oid),
+    ).fetchone()
+    assert kept == (0, 0)
