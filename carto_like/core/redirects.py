@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import requests
 
 from carto_like.core.errors import ForeignOriginError, RedirectError
-from carto_like.core.log import is_secret_name, redact
+from carto_like.core.log import is_secret_name, redact, redacted_request
 
 __all__ = ["follow", "origin", "same_origin", "strip_credentials"]
 
@@ -53,7 +53,9 @@ def follow(session: requests.Session, response: requests.Response, **sending: An
     while (target := response.next) is not None:
         _refuse_redirected_write(response, target)
         if len(history) == _MAX_REDIRECTS:
-            raise RedirectError(f"more than {_MAX_REDIRECTS} redirects", request=response.request)
+            raise RedirectError(
+                f"more than {_MAX_REDIRECTS} redirects", request=redacted_request(response.request)
+            )
         if not same_origin(str(response.request.url), str(target.url)):
             strip_credentials(target)
         history.append(response)
@@ -66,19 +68,19 @@ def _refuse_redirected_write(response: requests.Response, target: requests.Prepa
     request = response.request
     if (request.method or "GET").upper() in _SAFE_METHODS or response.status_code == _SEE_OTHER:
         return
-    where = redact(str(target.url))
+    where, shown = redact(str(target.url)), redacted_request(request)
     if response.status_code not in _METHOD_KEPT:
         raise RedirectError(
             f"the server answered {request.method} with {response.status_code} and points to {where}; "
             "following would drop the data. Correct the base URL.",
-            request=request,
+            request=shown,
         )
     if not same_origin(str(request.url), str(target.url)):
-        raise ForeignOriginError(f"the server redirects the data to another server, {where}", request=request)
+        raise ForeignOriginError(f"the server redirects the data to another server, {where}", request=shown)
     if hasattr(request.body, "__next__") or (
         hasattr(request.body, "__iter__") and not _repeatable(request.body)
     ):
-        raise RedirectError(f"the data cannot be sent a second time to {where}", request=request)
+        raise RedirectError(f"the data cannot be sent a second time to {where}", request=shown)
 
 
 def _repeatable(body: Any) -> bool:

@@ -22,11 +22,13 @@ from carto_like.auth import (
     NonVerifiedAPIKeyAuthClient,
 )
 from carto_like.core import _pyrestcli
+from carto_like.core.errors import ConfigurationError
 from carto_like.core.retry import Retry
 from carto_like.exceptions import (
     CartoException,
     CartoForeignOriginException,
     CartoRateLimitException,
+    CartoRedirectException,
     CartoTimeoutException,
     CartoTransportException,
 )
@@ -362,3 +364,19 @@ def test_validity_of_a_key() -> None:
 
 def test_a_printed_client_keeps_its_key() -> None:
     assert KEY not in repr(APIKeyAuthClient(HOSTED, KEY)) + repr(AuthAPIClient(HOSTED, KEY))
+
+
+@responses.activate
+def test_a_redirected_write_is_cartos_error_too() -> None:
+    responses.post(HOSTED + "x", status=301, headers={"Location": HOSTED + "y"})
+    with pytest.raises(CartoRedirectException, match="base URL") as caught:
+        APIKeyAuthClient(HOSTED, KEY).send("x", "post", json={})
+    assert caught.value.request is not None
+    assert KEY not in str(caught.value.request.url)
+
+
+@pytest.mark.parametrize("arguments", [{"headers": {"X": "a\nb"}}, {"json": {"a": float("nan")}}])
+def test_nonsense_is_refused_before_it_is_sent(arguments: Any) -> None:
+    with pytest.raises(CartoException) as caught:
+        APIKeyAuthClient(HOSTED, KEY).send("x", "post", **arguments)
+    assert isinstance(caught.value, ConfigurationError)

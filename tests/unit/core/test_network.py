@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import queue
 import socket
 import threading
@@ -172,3 +173,30 @@ def test_silence_ends_at_the_timeout() -> None:
         with Client(server.url) as client, pytest.raises(TimeoutExpired):
             client.send("x", "get", timeout=(5, 0.1))
         done.set()
+
+
+def test_debug_lines_of_urllib3_do_not_show_the_key(caplog: pytest.LogCaptureFixture) -> None:
+    with raw_server(lambda e: e.answer("200 OK", b"{}")) as server, Client(server.url) as client:
+        with caplog.at_level(logging.DEBUG):
+            client.send("x", "get", params={"api_key": "s3cr3t", "q": "1"})
+        assert "s3cr3t" in server.exchanges[0].target
+    assert "urllib3.connectionpool" in {record.name for record in caplog.records}
+    assert "/x?api_key=***&q=1" in caplog.text
+    assert "s3cr3t" not in caplog.text
+
+
+def test_requests_go_through_a_proxy() -> None:
+    with raw_server(lambda e: e.answer("200 OK", str(len(e.read_body())).encode())) as proxy:
+        with Client("http://api.example.org/", proxies={"http": proxy.url}) as client:
+            assert upload(client, iter([KILOBYTES] * 20)) == 20 * len(KILOBYTES)
+        assert proxy.exchanges[0].target == "http://api.example.org/copyfrom"
+
+
+def test_an_answer_that_breaks_off_while_its_error_is_read() -> None:
+    def stop_short(exchange: Exchange) -> None:
+        exchange.connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 100\r\n\r\n{")
+        exchange.hang_up()
+
+    lost = pytest.raises(TransportError)
+    with raw_server(stop_short) as server, Client(server.url, retry=False) as client, lost:
+        client.send("x", "get")
