@@ -124,7 +124,7 @@ def test_names_that_only_sql_gives_work_too(api: Api, owner: Owner, name: str) -
     assert changed(api, viz["id"], name=name, privacy="PUBLIC")["name"] == name
     assert changed(api, viz["id"], name="plain")["name"] == "plain"
     assert api.delete(VIZ + viz["id"]).status_code == 204
-    assert owner.execute("SELECT count(*) FROM pg_class WHERE relname = 'plain'") == [(0,)]
+    assert owner.execute("SELECT to_regclass('plain')") == [(None,)]
 
 
 def test_strangers_see_what_privacy_allows(api: Api, owner: Owner) -> None:
