@@ -8,6 +8,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import GenericAlias
 from typing import Any
 
 import click
@@ -45,6 +46,8 @@ def test_reference_has_every_public_module() -> None:
 def test_every_public_name_has_a_docstring(name: str) -> None:
     module = importlib.import_module(name)
     things = {public: getattr(module, public) for public in module.__all__}
+    # Python 3.10 takes an alias such as list[int] for a class.
+    things = {public: thing for public, thing in things.items() if not isinstance(thing, GenericAlias)}
     bare = [
         public
         for public, thing in things.items()
