@@ -13,9 +13,10 @@ from typing import Any
 import requests
 
 from carto_like.core._pyrestcli import RestException
-from carto_like.core.client import DEFAULT_TIMEOUT, Client
+from carto_like.core.client import Client
 from carto_like.core.errors import SdkError
 from carto_like.core.failures import Failure
+from carto_like.core.options import DEFAULT_TIMEOUT
 from carto_like.core.streaming import response_blocks
 from carto_like.core.urls import is_loopback
 from carto_like.exceptions import CartoException, CartoTransportException, PartialResultException

@@ -14,10 +14,11 @@ from urllib3.exceptions import InsecureRequestWarning
 
 from carto_like import __version__
 from carto_like.core import _pyrestcli
-from carto_like.core.client import DEFAULT_TIMEOUT, UNSET, Client, Timeout, Unset
+from carto_like.core.client import Client
 from carto_like.core.credentials import Basic, with_parameters
 from carto_like.core.errors import SdkError
 from carto_like.core.failures import Failure
+from carto_like.core.options import DEFAULT_TIMEOUT, UNSET, Timeout, Unset
 from carto_like.core.retry import Retry
 from carto_like.core.urls import is_ip_address, is_loopback
 from carto_like.exceptions import (

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import requests
 
 from carto_like import _copying as copying
-from carto_like.core.client import UNSET, Timeout, Unset
 from carto_like.core.files import appending, replacing
+from carto_like.core.options import UNSET, Timeout, Unset
 from carto_like.core.progress import Meter, ProgressOption
 from carto_like.core.retry import Retry
 from carto_like.core.streaming import Body, Source

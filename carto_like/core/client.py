@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, ClassVar, TypeVar
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin
 
 import requests
 
 from carto_like import __version__
-from carto_like.core import failures
+from carto_like.core import answers, failures
 from carto_like.core._pyrestcli import BaseAuthClient
 from carto_like.core.clock import SYSTEM_CLOCK, Clock
 from carto_like.core.credentials import ANONYMOUS
@@ -29,31 +28,16 @@ from carto_like.core.errors import (
 )
 from carto_like.core.log import get_logger, quiet_urllib3, redact
 from carto_like.core.network import Adapter, Session
+from carto_like.core.options import DEFAULT_TIMEOUT, UNSET, Timeout, Unset
 from carto_like.core.redirects import follow, same_origin
 from carto_like.core.retry import DEFAULT_RETRY, Retry, as_retry
 from carto_like.core.streaming import Body, SourceFailed, as_request_body
+from carto_like.core.urls import normalised
 
 __all__ = ["DEFAULT_TIMEOUT", "UNSET", "Client", "Timeout", "Unset"]
 
 _LOG = get_logger("http")
 _E = TypeVar("_E", bound=SdkError)
-_EXCERPT = 2000
-_REQUEST_ID_HEADERS = ("X-Request-Id", "Request-Id", "X-Correlation-Id")
-
-Timeout = float | tuple[float | None, float | None] | None
-DEFAULT_TIMEOUT: Timeout = (10.0, 330.0)
-"""Seconds to connect, and seconds of silence: just over the five minutes many servers grant a query."""
-
-
-class Unset:
-    """The type of :data:`UNSET`."""
-
-    def __repr__(self) -> str:
-        return "<the client's default>"
-
-
-UNSET = Unset()
-"""An argument that was not given, where None means something."""
 
 
 class Client(BaseAuthClient):
@@ -119,19 +103,7 @@ class Client(BaseAuthClient):
 
     def read_error(self, response: requests.Response) -> ErrorDetail:
         """What an answer of 400 or more says about itself."""
-        body = self._json_or_none(response)
-        request_id = next((response.headers[n] for n in _REQUEST_ID_HEADERS if n in response.headers), None)
-        if not isinstance(body, dict):
-            return ErrorDetail(body or self._excerpt(response), request_id=request_id)
-        said = next((body[name] for name in ("error", "errors", "message", "detail") if body.get(name)), None)
-        return ErrorDetail(
-            message=said if said is not None else self._excerpt(response),
-            detail=failures.text_or_none(body.get("detail")),
-            hint=failures.text_or_none(body.get("hint")),
-            context=failures.text_or_none(body.get("context")),
-            code=body.get("error_code") or body.get("code"),
-            request_id=request_id or failures.text_or_none(body.get("request_id")),
-        )
+        return answers.read_detail(response)
 
     def is_own(self, url: str) -> bool:
         """Whether credentials may be sent to this full address."""
@@ -139,18 +111,10 @@ class Client(BaseAuthClient):
 
     def normalise_base_url(self, base_url: str) -> str:
         """The base URL as requests are built on it."""
-        if not isinstance(base_url, str):
-            raise self.error_type(ConfigurationError)(f"the base URL is text, not {type(base_url).__name__}")
         try:
-            parts = urlsplit(base_url.strip())
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            host, port = None, None
-        if not host or not parts.scheme:
-            raise self.error_type(ConfigurationError)(f"not a base URL: {redact(base_url)!r}")
-        netloc = f"[{host}]" if ":" in host else host
-        path = parts.path if parts.path.endswith("/") else parts.path + "/"
-        return urlunsplit((parts.scheme, f"{netloc}:{port}" if port else netloc, path, "", ""))
+            return normalised(base_url)
+        except (TypeError, ValueError) as error:
+            raise self.error_type(ConfigurationError)(str(error)) from None
 
     # What callers use
 
@@ -215,7 +179,7 @@ class Client(BaseAuthClient):
             response.reason,
             redact(str(response.url), self.secrets()),
             detail=detail,
-            body=self._excerpt(response),
+            body=answers.excerpt(response),
         )
 
     def make_failure(self, failure: failures.Failure) -> SdkError:
@@ -361,16 +325,6 @@ class Client(BaseAuthClient):
             failures.describe(outcome),
             seconds * 1000,
         )
-
-    def _json_or_none(self, response: requests.Response) -> Any:
-        try:
-            return json.loads(response.content)
-        except ValueError:
-            return None
-
-    def _excerpt(self, response: requests.Response) -> str:
-        text = response.text.strip() or response.reason or f"HTTP {response.status_code}"
-        return text if len(text) <= _EXCERPT else text[:_EXCERPT] + "…"
 
 
 _C = TypeVar("_C", bound=Client)

@@ -19,7 +19,7 @@ from carto_like.core.errors import (
 )
 from carto_like.core.log import redact, redacted_request
 
-__all__ = ["Failure", "convert", "describe", "text_or_none"]
+__all__ = ["Failure", "convert", "describe"]
 
 _NONSENSE = (
     requests.exceptions.InvalidHeader,
@@ -82,11 +82,6 @@ def describe(outcome: requests.Response | Failure) -> str:
     if isinstance(outcome, Failure):
         return outcome.kind.__name__
     return str(outcome.status_code)
-
-
-def text_or_none(value: Any) -> str | None:
-    """The value if it is text."""
-    return value if isinstance(value, str) else None
 
 
 def _kind_of(error: requests.RequestException) -> type[SdkError]:

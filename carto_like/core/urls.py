@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
-__all__ = ["host_of", "is_ip_address", "is_loopback"]
+from carto_like.core.log import redact
+
+__all__ = ["host_of", "is_ip_address", "is_loopback", "normalised"]
 
 
 def host_of(url: str) -> str:
@@ -31,3 +33,24 @@ def is_loopback(url: str) -> bool:
     if is_ip_address(host):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost" or host.endswith(".localhost")
+
+
+def normalised(base_url: str) -> str:
+    """A base URL as requests are built on it: a final slash, no user info, no query.
+
+    Raises:
+        TypeError: it is not text.
+        ValueError: it has no scheme or no host.
+    """
+    if not isinstance(base_url, str):
+        raise TypeError(f"the base URL is text, not {type(base_url).__name__}")
+    try:
+        parts = urlsplit(base_url.strip())
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or not parts.scheme:
+        raise ValueError(f"not a base URL: {redact(base_url)!r}")
+    netloc = f"[{host}]" if ":" in host else host
+    path = parts.path if parts.path.endswith("/") else parts.path + "/"
+    return urlunsplit((parts.scheme, f"{netloc}:{port}" if port else netloc, path, "", ""))
