@@ -13,10 +13,7 @@ from urllib3.fields import RequestField
 
 from carto_like.pure.chunks import BLOCK, read_blocks
 
-__all__ = ["Parts", "stream"]
-
-# Below this, requests' own encoding is as good.
-_WORTH_STREAMING = 1024 * 1024
+__all__ = ["Parts", "encode"]
 
 
 @dataclass(frozen=True)
@@ -51,13 +48,11 @@ class _Part:
         return None if self.size is None else len(self.head) + self.size + 2
 
 
-def stream(data: Any, files: Any) -> Parts | None:
-    """The streamed form of requests' ``data`` and ``files``, or None when both are small."""
+def encode(data: Any, files: Any) -> Parts:
+    """Requests' ``data`` and ``files`` as one body; files are read from where they stand."""
     boundary = secrets.token_hex(16)
     parts = [_field(name, value, boundary) for name, value in _fields(data)]
     parts += [_file(name, value, boundary) for name, value in _pairs(files)]
-    if all(part.size is not None for part in parts) and sum(p.size or 0 for p in parts) < _WORTH_STREAMING:
-        return None
     end = f"--{boundary}--\r\n".encode()
     sizes = [part.whole_size for part in parts]
 

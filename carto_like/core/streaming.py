@@ -36,6 +36,7 @@ Source = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | I
 
 _Opener = Callable[[], Iterator[Any]]
 _ISAL_LEVELS = 3
+_WORTH_STREAMING = 1024 * 1024
 
 
 class SourceFailed(Exception):
@@ -172,12 +173,11 @@ def as_request_body(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call that must change for its body to be streamed."""
     data, files = arguments.get("data"), arguments.get("files")
     if files:
-        parts = multipart.stream(data, files)
-        if parts is None:
-            return {}
-        body = Body(parts.blocks, size=parts.size, replayable=parts.replayable).with_length()
+        parts = multipart.encode(data, files)
         headers = {**(arguments.get("headers") or {}), "Content-Type": parts.content_type}
-        return {"data": body, "files": None, "headers": headers}
+        small = parts.size is not None and parts.size < _WORTH_STREAMING
+        form = Body(parts.blocks, size=parts.size, replayable=parts.replayable).with_length()
+        return {"data": b"".join(parts.blocks()) if small else form, "files": None, "headers": headers}
     if data is None or isinstance(data, (Body, str, bytes, list, tuple, Mapping)):
         return {}
     body = Body.of(data)

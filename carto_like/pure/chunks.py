@@ -10,12 +10,9 @@ from typing import Any, Protocol
 __all__ = [
     "BLOCK",
     "Compressor",
-    "Decompressor",
     "coalesce",
-    "gunzip_blocks",
     "gzip_blocks",
     "gzip_compressor",
-    "gzip_decompressor",
     "read_blocks",
     "slices",
 ]
@@ -38,29 +35,9 @@ class Compressor(Protocol):
         """The rest."""
 
 
-class Decompressor(Protocol):
-    """What ``zlib.decompressobj`` returns."""
-
-    @property
-    def eof(self) -> bool:
-        """Whether the end of the stream was reached."""
-
-    @property
-    def unused_data(self) -> bytes:
-        """Bytes found after the end of the stream."""
-
-    def decompress(self, data: Any, /) -> bytes:
-        """Decompressed bytes."""
-
-
 def gzip_compressor(level: int) -> Compressor:
     """A fresh zlib compressor that writes gzip."""
     return zlib.compressobj(level, zlib.DEFLATED, _GZIP_CONTAINER)
-
-
-def gzip_decompressor() -> Decompressor:
-    """A fresh zlib decompressor that reads one gzip member."""
-    return zlib.decompressobj(_GZIP_CONTAINER)
 
 
 def read_blocks(read: Callable[[int], bytes | str], size: int = BLOCK) -> Iterator[bytes]:
@@ -123,26 +100,3 @@ def gzip_blocks(
         if ready := compressor.compress(block):
             yield ready
     yield compressor.flush()
-
-
-def gunzip_blocks(
-    blocks: Iterable[bytes], make: Callable[[], Decompressor] = gzip_decompressor
-) -> Iterator[bytes]:
-    """The content of a gzip stream of one or more members.
-
-    Raises:
-        EOFError: the stream ends in the middle of a member.
-        zlib.error: it is not gzip, or damaged.
-    """
-    decompressor, started = make(), False
-    for block in blocks:
-        data = block
-        while data:
-            started = True
-            if ready := decompressor.decompress(data):
-                yield ready
-            data = decompressor.unused_data if decompressor.eof else b""
-            if decompressor.eof:
-                decompressor, started = make(), False
-    if started:
-        raise EOFError("the compressed data ends too early")

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import responses
+from responses import matchers
 
 from carto_like.core import multipart
 from carto_like.core.client import Client
+from tests.support.clock import FakeClock
 from tests.support.sockets import Exchange, raw_server
 
 BIG = bytes(range(256)) * 8192
@@ -27,8 +30,18 @@ def parse(content_type: str, body: bytes) -> list[tuple[str, str | None, bytes]]
     return parts  # type: ignore[return-value]
 
 
-def test_small_forms_are_left_to_requests() -> None:
-    assert multipart.stream({"a": "1"}, {"file": io.BytesIO(b"abc")}) is None
+@responses.activate
+def test_a_small_form_is_sent_whole_each_time() -> None:
+    url = "https://api.example.org/imports"
+    wanted = matchers.multipart_matcher({"file": ("a.csv", b"a,b\n")}, {"privacy": "link"})
+    responses.post(url, status=429, headers={"Retry-After": "1"}, match=[wanted])
+    responses.post(url, json={}, match=[wanted])
+    client = Client("https://api.example.org/")
+    client.clock = FakeClock()
+    files = {"file": ("a.csv", io.BytesIO(b"a,b\n"))}
+    response = client.send("imports", "post", data={"privacy": "link"}, files=files)
+    assert response.status_code == 200
+    assert responses.calls[0].request.body == responses.calls[1].request.body
 
 
 def test_a_big_file_is_streamed_with_its_length(tmp_path: Path) -> None:
@@ -70,8 +83,7 @@ class Pipe(io.RawIOBase):
     [(io.BytesIO(BIG), True, True), (Pipe(), False, False), (io.StringIO("ä" * 600_000), False, True)],
 )
 def test_what_is_known_beforehand(file: Any, size_known: bool, replayable: bool) -> None:
-    parts = multipart.stream(None, [("file", ("name", file))])
-    assert parts is not None
+    parts = multipart.encode(None, [("file", ("name", file))])
     body = b"".join(parts.blocks())
     assert parts.size == (len(body) if size_known else None)
     assert parts.replayable is replayable
