@@ -10,7 +10,7 @@ DEFAULT_TIMEOUT: Timeout = (10.0, 330.0)
 
 
 class Unset:
-    """The type of :data:`UNSET`."""
+    """The type of ``UNSET``."""
 
     def __repr__(self) -> str:
         return "<the client's default>"
