@@ -213,6 +213,9 @@ class Client(BaseAuthClient):
     # How it is done
 
     def _resolve(self, relative_path: str) -> str:
+        if not isinstance(relative_path, str):
+            # urljoin would take None for the root itself.
+            raise self.error_type(ConfigurationError)(f"not a path: {relative_path!r}")
         url = urljoin(self.base_url, relative_path)
         if not self.is_own(url):
             where = redact(url, self.secrets())
