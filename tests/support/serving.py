@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,10 +29,12 @@ class Serving:
         # An environment of our own: CARTO_LIKE_* of the developer must not decide.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CARTO_")}
         command = [sys.executable, "-m", "carto_like.cli", "serve", "--json", "--port", "0", *arguments]
+        # A file: nobody reads along, and a full pipe would stop the server.
+        self._log = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed by finish()
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._log,
             text=True,
             env={**inherited, "PYTHONUNBUFFERED": "1", **(environment or {})},
             cwd=Path(__file__).parents[2],
@@ -69,12 +72,15 @@ class Serving:
         """Ask it to stop and wait; answers the exit code. What it printed is then in stdout and stderr."""
         if self.process.returncode is None:
             self.process.send_signal(number)
-            self.stdout, self.stderr = self.process.communicate(timeout=START_SECONDS)
+            self.finish()
         return self.process.returncode
 
     def finish(self) -> int:
         """Wait for it to end by itself; answers the exit code."""
-        self.stdout, self.stderr = self.process.communicate(timeout=START_SECONDS)
+        self.stdout, _ = self.process.communicate(timeout=START_SECONDS)
+        with self._log as log:
+            log.seek(0)
+            self.stderr = log.read()
         return self.process.returncode
 
 
