@@ -176,7 +176,7 @@ class _Download:
         self._headers = headers | ({"Content-Encoding": "gzip"} if pack else {})
         self._packer = packer() if pack else None
 
-    async def write(self, block: bytes) -> None:
+    async def write(self, block: bytes | bytearray) -> None:
         if not self._exchange.started:
             await self._exchange.start(200, self._headers)
         if self._packer is not None:

@@ -33,7 +33,7 @@ _DEFAULT_NAME = "cartodb-query"
 
 # From here on PostgreSQL's rows are read several at a time, at the price that an error drops a few of them.
 _MANY_ROWS = 5000
-_CHUNK_ROWS = 64
+_CHUNK_ROWS = 128
 _CHUNK_BYTES = 256 * 1024
 
 

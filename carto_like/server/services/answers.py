@@ -73,7 +73,8 @@ class Blocks:
 
     def add_items(self, texts: Sequence[str]) -> None:
         """Add items of a JSON array."""
-        self.add(self._separator + ",".join(texts))
+        self.add(self._separator)
+        self.add(",".join(texts))
         self._separator = ","
 
     def add(self, text: str) -> None:

@@ -88,7 +88,7 @@ async def _count(conn: Connection) -> int:
     return count or 0
 
 
-async def copy_out(conn: Connection, sql: str) -> AsyncGenerator[bytes, None]:
+async def copy_out(conn: Connection, sql: str) -> AsyncGenerator[bytearray, None]:
     """The data of ``COPY ... TO STDOUT`` in blocks; PostgreSQL waits while a block is being used.
 
     Raises:
@@ -97,23 +97,22 @@ async def copy_out(conn: Connection, sql: str) -> AsyncGenerator[bytes, None]:
     """
     pgconn = conn.pgconn
     await _begin(conn, sql, pq.ExecStatus.COPY_OUT, NOT_TO_CLIENT)
-    pieces: list[bytes | memoryview] = []
-    size = 0
+    block = bytearray()
     within = True
     while within:
-        # One call per row is what libpq offers, so this loop has to be short.
+        # One call per row is what libpq offers, so this loop has to be short. Each row is copied at once:
+        # keeping them for a join takes twice the time, as each has an allocation of its own.
         for length, data in map(pgconn.get_copy_data, repeat(1)):
             if length <= 0:
                 within = length == 0
                 break
-            pieces.append(data)
-            size += length
-        if size >= BLOCK_BYTES:
-            yield b"".join(pieces)
-            pieces, size = [], 0
+            block += data
+        if len(block) >= BLOCK_BYTES:
+            yield block
+            block = bytearray()
         if within:
             await readable(pgconn)
             pgconn.consume_input()
-    if pieces:
-        yield b"".join(pieces)
+    if block:
+        yield block
     await _count(conn)

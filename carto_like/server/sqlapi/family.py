@@ -84,7 +84,7 @@ class Exchange:
         raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
-    async def block(self, body: bytes, *, last: bool) -> None:
+    async def block(self, body: bytes | bytearray, *, last: bool) -> None:
         """Send a part of the body; waits while the client takes nothing."""
         await self._send({"type": "http.response.body", "body": body, "more_body": not last})
 

@@ -128,27 +128,37 @@ def _plain(column: Texts) -> Sequence[str]:
     return [f'"{text}"' for text in column]
 
 
-def _dates(zone: Zone) -> Encoder:
-    def encode_any(text: str) -> str:
+def _moments(zone: Zone, fast: Callable[[Sequence[str], Scalar], list[str]]) -> Encoder:
+    """An encoder of dates that has a short way for UTC; what does not look as expected takes the long one."""
+
+    def encode_one(text: str) -> str:
         return quoted(iso_date(text, zone))
 
-    if not zone.is_utc:
-        return _each(encode_any)
+    each = _each(encode_one)
 
-    def encode_utc(text: str) -> str:
-        if text[4:5] == "-" and (text[19:] == "+00" or _is_utc_tail(text)):
-            return f'"{text[:10]}T{text[11:19]}Z"'
-        return encode_any(text)
+    def encode(column: Texts) -> Sequence[str]:
+        return each(column) if None in column else fast(column, encode_one)  # type: ignore[arg-type]
 
-    return _each(encode_utc)
+    return encode if zone.is_utc else each
 
 
-def _is_utc_tail(text: str) -> bool:
-    """Whether what follows the seconds is at most a fraction and the offset of UTC."""
-    if len(text) < 19:
-        return False
-    tail = text[19:].removesuffix("+00")
-    return not tail or (tail[0] == "." and tail[1:].isdigit())
+# A fifth character that is a dash means ISO style and a year of four digits; BC stands at the end.
+def _utc_timestamptz(column: Sequence[str], other: Scalar) -> list[str]:
+    return [
+        f'"{text[:10]}T{text[11:19]}Z"' if text[4] == "-" and text[-3:] == "+00" else other(text)
+        for text in column
+    ]
+
+
+def _utc_timestamp(column: Sequence[str], other: Scalar) -> list[str]:
+    return [
+        f'"{text[:10]}T{text[11:19]}Z"' if text[4] == "-" and text[-1] != "C" else other(text)
+        for text in column
+    ]
+
+
+def _utc_date(column: Sequence[str], other: Scalar) -> list[str]:
+    return [f'"{text}T00:00:00Z"' if text[4] == "-" and len(text) == 10 else other(text) for text in column]
 
 
 def _arrays(scalar: Scalar) -> Encoder:
@@ -194,7 +204,11 @@ class Encoders:
         self._names = names
         self._geometries = geometries
         self._special = number_or_null if nan_as_null else number
-        self._dates = _dates(zone)
+        self._moments = {
+            "timestamptz": _moments(zone, _utc_timestamptz),
+            "timestamp": _moments(zone, _utc_timestamp),
+            "date": _moments(zone, _utc_date),
+        }
         self._date: Scalar = lambda text: quoted(iso_date(text, zone))
 
     def of(self, oid: int) -> Encoder:
@@ -204,8 +218,8 @@ class Encoders:
         name = self._names.get(oid, "")
         if name.startswith("_"):
             return self._of_array(name[1:])
-        if name in ("date", "timestamp", "timestamptz"):
-            return self._dates
+        if name in self._moments:
+            return self._moments[name]
         if name in NUMBERS:
             return _numbers(self._special)
         if name in _QUOTED_AS_IS:
@@ -223,7 +237,7 @@ class Encoders:
         return _arrays(self._scalar(element))
 
     def _scalar(self, name: str) -> Scalar:
-        if name in ("date", "timestamp", "timestamptz"):
+        if name in self._moments:
             return self._date
         if name in NUMBERS:
             return self._special

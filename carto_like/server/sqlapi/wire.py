@@ -24,7 +24,7 @@ Row = tuple[str | None, ...]
 _ROWS = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.SINGLE_TUPLE, pq.ExecStatus.TUPLES_CHUNK)
 _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE, pq.ExecStatus.NONFATAL_ERROR)
 _COPY_IN = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_BOTH)
-_BATCH_ROWS = 64
+_BATCH_ROWS = 256
 # libpq reads 16 KiB at a time, or one row when that is larger: this bounds a batch of wide rows.
 _BATCH_READS = 4
 NO_SOURCE = "No source stream defined"
