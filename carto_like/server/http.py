@@ -34,6 +34,8 @@ class ServerConfig(uvicorn.Config):
             log_config=None,
             access_log=False,
             server_header=False,
+            # Nothing here asks who the client is, so nobody has to be believed about it.
+            proxy_headers=False,
             **options,
         )
 

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -291,11 +292,44 @@ def test_a_foreign_database_is_used_once_it_grants_what_is_needed(
 
 
 def test_a_foreign_database_needs_a_secret_and_an_answer(foreign: tuple[str, str], tmp_path: Path) -> None:
-    serving = Serving(environment={"CARTO_LIKE_DSN": "host=/nowhere dbname=x password=hidden-password"})
+    serving = Serving(environment={"CARTO_LIKE_DSN": foreign[1]})
     assert serving.finish() == 1
-    assert "cannot be reached" in serving.stderr
-    assert "hidden-password" not in serving.stderr
+    assert "the instance secret must be given" in serving.stderr
     secret_file = tmp_path / "secret"
-    secret_file.write_bytes(SECRET)
+    write_private(secret_file, SECRET)
+    said = refused("host=/nowhere dbname=x password=hidden-password", secret_file)
+    assert "cannot be reached" in said
+    assert "hidden-password" not in said
     secret_file.chmod(0o644)
     assert "chmod 600" in refused(foreign[1], secret_file)
+
+
+def user_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "carto_like.cli", "user", *arguments]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CARTO_")}
+    return subprocess.run(
+        command, capture_output=True, text=True, env=inherited, cwd=Path(__file__).parents[2], check=False
+    )
+
+
+def test_users_are_made_beside_a_server_and_without_one(home: Path) -> None:
+    name = f"u{uuid4().hex[:8]}"
+    with Serving(*at(home)) as serving:
+        made = user_command("create", name, "--quota", "1000000", "--json", *at(home))
+        assert made.returncode == 0, made.stderr
+        described = json.loads(made.stdout)
+        assert (described["user"], described["quota_in_bytes"]) == (name, 1_000_000)
+        url = serving.base_url.replace("/me/", f"/{name}/") + "api/v2/sql"
+        params = {"q": "SELECT current_schema() AS s", "api_key": described["api_key"]}
+        assert requests.get(url, params, timeout=30).json()["rows"] == [{"s": name}]
+        again = user_command("create", name, *at(home))
+        assert again.returncode == 1
+        assert f"already a user or schema named '{name}'" in again.stderr
+        impossible = user_command("create", "Not A Name", *at(home))
+        assert impossible.returncode == 1
+        assert "cannot be a user's name" in impossible.stderr
+        assert serving.stop() == 0
+    listed = user_command("list", "--json", *at(home))
+    assert listed.returncode == 0, listed.stderr
+    assert {name, "me"} <= {user["user"] for user in json.loads(listed.stdout)}
+    assert processes_mentioning(str(home)) == []
