@@ -31,19 +31,18 @@ SERVER_LIBRARIES = (
     "carto_like.cli",
 )
 PROBE = """
-import importlib, json, sys, time
-started = time.perf_counter()
+import importlib, json, sys
 for name in json.loads(sys.argv[1]):
     importlib.import_module(name)
-print(json.dumps({"modules": sorted(sys.modules), "seconds": time.perf_counter() - started}))
+print(json.dumps(sorted(sys.modules)))
 """
 
 
-def fresh_import(*names: str) -> tuple[set[str], float]:
-    """Modules loaded, and seconds taken, after importing these in an interpreter of their own."""
+def fresh_import(*names: str) -> set[str]:
+    """Modules loaded after importing these in an interpreter of their own."""
     command = [sys.executable, "-c", PROBE, json.dumps(names)]
     answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout)
-    return set(answer["modules"]), answer["seconds"]
+    return set(answer)
 
 
 @pytest.mark.parametrize("name", PUBLIC_SDK)
@@ -55,23 +54,24 @@ def test_public_modules_say_what_is_public(name: str) -> None:
 
 
 def test_sdk_loads_no_server_library() -> None:
-    loaded, _ = fresh_import(*PUBLIC_SDK)
+    loaded = fresh_import(*PUBLIC_SDK)
     assert "carto_like.sql" in loaded
     assert [name for name in SERVER_LIBRARIES if name in loaded] == []
 
 
 def test_package_itself_imports_nothing_heavy() -> None:
-    loaded, seconds = fresh_import("carto_like")
+    loaded = fresh_import("carto_like")
     assert [name for name in loaded if name.split(".")[0] in {"requests", "pyrestcli", "dateutil"}] == []
     assert not any(name.startswith("carto_like.") for name in loaded)
-    assert seconds < 0.5
 
 
-def test_sdk_costs_little_more_than_requests() -> None:
-    """Compared with requests, which every caller pays for, so that the machine's speed does not matter."""
-    ours = min(fresh_import("carto_like.auth", "carto_like.sql", "carto_like.datasets")[1] for _ in range(3))
-    theirs = min(fresh_import("requests", "dateutil.parser")[1] for _ in range(3))
-    assert ours < 3 * theirs + 0.2
+def test_sdk_loads_little_more_than_requests() -> None:
+    """Counted in modules, not in seconds, so that a busy machine does not matter."""
+    ours = fresh_import("carto_like.auth", "carto_like.sql", "carto_like.datasets")
+    theirs = fresh_import("requests", "dateutil.parser")
+    asked_for = ("carto_like", "pyrestcli", "six", "future")
+    more = [name for name in ours - theirs if name.split(".")[0] not in asked_for]
+    assert len(more) <= 30, sorted(more)
 
 
 def test_sdk_ignores_no_warning_and_configures_no_log() -> None:
