@@ -6,6 +6,7 @@ bytes are counted as they arrive, and a head that is too long is answered and ne
 
 from __future__ import annotations
 
+from asyncio import TimerHandle, Transport
 from typing import Any
 
 import uvicorn
@@ -16,7 +17,10 @@ from .settings import Limits
 # A client notices the answer only once it has sent its request, so we listen a while longer without keeping
 # what we hear: closing at once would reset the connection, and take the answer with it.
 _LINGER_SECONDS = 5.0
+_IDLE_SECONDS = 120
 _UNLIMITED = 2**63
+HEAD_SECONDS = 60.0
+"""How long a client may take to send a request's head."""
 
 
 class ServerConfig(uvicorn.Config):
@@ -36,6 +40,8 @@ class ServerConfig(uvicorn.Config):
             server_header=False,
             # Nothing here asks who the client is, so nobody has to be believed about it.
             proxy_headers=False,
+            # Scripts think between two requests; a connection closed meanwhile fails the next POST.
+            timeout_keep_alive=_IDLE_SECONDS,
             **options,
         )
 
@@ -50,10 +56,32 @@ class LimitedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._refusal: bytes | None = None
+        self._head_timer: TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """A client is there, and has so long to say what it wants."""
+        super().connection_made(transport)
+        self._start_head_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    def _start_head_timer(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, a head only as far as the limits go."""
         limit = self.config.url_max_bytes + self.config.header_max_bytes
+        if self._in_head:
+            self._start_head_timer()
         while data and self._refusal is None and not self.transport.is_closing():
             piece = data[: limit - self._head_bytes] if self._in_head else data
             if self._in_head:
@@ -74,6 +102,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._check_head(sum(len(name) + len(value) + 4 for name, value in self.headers))
         if self._refusal is None:
             self._in_head = False
+            self._stop_head_timer()
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -54,7 +54,7 @@ class ConnectionPool:
         self._wait = wait
         self._idle_seconds = idle
         self._reset = reset
-        self._turns = anyio.Semaphore(budget, fast_acquire=True)
+        self._turns = anyio.Semaphore(budget)
         self._idle: OrderedDict[Connection, tuple[Key, float]] = OrderedDict()
         self._cleaning: dict[Key, deque[asyncio.Task[None]]] = {}
         self._borrowed: set[Connection] = set()

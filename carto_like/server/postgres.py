@@ -111,7 +111,7 @@ class PrivatePostgres:
         """
         if self.pid is not None:
             return
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        _make_data_dir(self.data_dir)
         last = self._lock.acquire()
         try:
             if not self._adopt():
@@ -270,6 +270,14 @@ def _shared_memory() -> dict[str, str]:
     return {"dynamic_shared_memory_type": "sysv"} if small else {}
 
 
+def _make_data_dir(data_dir: Path) -> None:
+    # One that is there already keeps its rights: it may be somebody's home, or /tmp.
+    if not data_dir.exists():
+        data_dir.mkdir(parents=True)
+        # What root makes, the database's OS user must be able to pass through.
+        data_dir.chmod(0o711 if os.geteuid() == 0 else 0o700)
+
+
 def _unprivileged(data_dir: Path) -> dict[str, Any]:
     """Arguments for ``subprocess`` that run a PostgreSQL program as a user it accepts.
 
@@ -287,7 +295,6 @@ def _unprivileged(data_dir: Path) -> dict[str, Any]:
             f"Make one ('useradd --system {_OS_USER}') or start the platform as an ordinary user."
         ) from None
     run_as |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    data_dir.chmod(0o711)
     entered = subprocess.run(["test", "-x", data_dir], check=False, **run_as)
     if entered.returncode != 0:
         raise StartError(

@@ -83,6 +83,16 @@ def test_limits_hold_for_each_request_of_a_connection(small_server: RunningServe
     assert answer.count(b"HTTP/1.1 414") == 1
 
 
+def test_a_head_that_takes_too_long_is_not_waited_for(
+    small_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carto_like.server.http.HEAD_SECONDS", 0.3)
+    request = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
+    for start in (b"", b"GET /health HTTP/1.1\r\nX: ", request + b"GET"):
+        answer = exchange(small_server, [start] if start else [])
+        assert answer.count(b"HTTP/1.1 200") == start.count(request)
+
+
 def test_what_is_no_http_is_a_bad_request(small_server: RunningServer) -> None:
     assert status_of(exchange(small_server, [b"hello\r\n\r\n"])) == 400
 

@@ -131,3 +131,24 @@ def test_a_failing_initdb_is_reported_and_leaves_the_directory_free(short_dir: P
         PrivatePostgres(short_dir / "failing", programs=Programs(folder, 15)).start()
     with PrivatePostgres(short_dir / "failing") as postgres:
         assert postgres.is_running()
+
+
+def test_a_directory_that_was_there_keeps_its_rights(short_dir: Path) -> None:
+    folder = short_dir / "mine"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    with PrivatePostgres(folder) as postgres:
+        assert postgres.is_running()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o1777
+    with PrivatePostgres(folder / "deeper") as postgres:
+        assert stat.S_IMODE(postgres.data_dir.stat().st_mode) & 0o066 == 0
+
+
+def test_root_is_told_when_the_database_cannot_enter(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        tmp_path.chmod(0o700)
+        with pytest.raises(StartError, match=r"cannot enter .* --data-dir"):
+            PrivatePostgres(tmp_path / "unreachable").start()
+    else:
+        with PrivatePostgres(tmp_path / "reachable") as postgres:
+            assert postgres.is_running()
