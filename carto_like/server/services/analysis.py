@@ -156,8 +156,9 @@ class Freshness:
 
     def forget(self) -> None:
         """Stop asking: the answer will not be sent."""
-        if self._updates is not None:
-            self._updates.cancel()
+        if self._updates is not None and not self._updates.cancel() and not self._updates.cancelled():
+            # An error that nobody asked for is no news.
+            self._updates.exception()
 
     async def headers(self, database_name: str) -> dict[str, str]:
         """``Cache-Control`` and its companions."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from itertools import repeat
 
@@ -100,6 +101,7 @@ async def copy_out(conn: Connection, sql: str) -> AsyncGenerator[bytearray, None
     block = bytearray()
     within = True
     while within:
+        before = len(block)
         # One call per row is what libpq offers, so this loop has to be short. Each row is copied at once:
         # keeping them for a join takes twice the time, as each has an allocation of its own.
         for length, data in map(pgconn.get_copy_data, repeat(1)):
@@ -107,12 +109,16 @@ async def copy_out(conn: Connection, sql: str) -> AsyncGenerator[bytearray, None
                 within = length == 0
                 break
             block += data
+        if within:
+            # While rows keep coming there is no need to wait for them.
+            if len(block) == before:
+                await readable(pgconn)
+            pgconn.consume_input()
         if len(block) >= BLOCK_BYTES:
             yield block
             block = bytearray()
-        if within:
-            await readable(pgconn)
-            pgconn.consume_input()
+            # Other requests get their turn even when neither side makes us wait.
+            await asyncio.sleep(0)
     if block:
         yield block
     await _count(conn)
