@@ -143,7 +143,8 @@ class SqlRoute:
 
     async def _run(self, exchange: Exchange, principal: Principal, wanted: Wanted) -> IO[bytes] | None:
         """Run the query; what is not a file is sent while it runs."""
-        types = await self._family.types()
+        # Known before a connection is borrowed: the catalogs are read on another one.
+        await self._family.types()
         database = self._platform.database
         tally = Tally()
         try:
@@ -170,25 +171,31 @@ class SqlRoute:
                 )
                 fresh = Freshness(database, wanted.sql, found, persist=wanted.persist)
                 try:
-                    if wanted.format == "csv":
-                        exported = await export_csv(conn, query, types)
-                        exchange.headers |= await fresh.headers(_database(conn))
-                        return exported
-                    with listening(conn) as notices:
-                        if wanted.format == "json":
-                            blocks = json_blocks(conn, query, types, notices)
-                        else:
-                            blocks = geojson_blocks(conn, query, types)
-                        async with aclosing(blocks):
-                            block, last = await anext(blocks)
-                            exchange.headers |= await fresh.headers(_database(conn))
-                            await _send(exchange, wanted, block, last=last)
-                            async for block, last in blocks:
-                                await exchange.block(_closed(block, wanted) if last else block, last=last)
+                    return await self._deliver(exchange, conn, wanted, query, fresh)
                 finally:
                     fresh.forget()
         finally:
             exchange.note(rows=tally.rows)
+
+    async def _deliver(
+        self, exchange: Exchange, conn: Connection, wanted: Wanted, query: Query, fresh: Freshness
+    ) -> IO[bytes] | None:
+        types = await self._family.types()
+        if wanted.format == "csv":
+            exported = await export_csv(conn, query, types)
+            exchange.headers |= await fresh.headers(_database(conn))
+            return exported
+        with listening(conn) as notices:
+            if wanted.format == "json":
+                blocks = json_blocks(conn, query, types, notices)
+            else:
+                blocks = geojson_blocks(conn, query, types)
+            async with aclosing(blocks):
+                block, last = await anext(blocks)
+                exchange.headers |= await fresh.headers(_database(conn))
+                await _send(exchange, wanted, block, last=last)
+                async for block, last in blocks:
+                    await exchange.block(_closed(block, wanted) if last else block, last=last)
         return None
 
     async def _analyse(self, conn: Connection, principal: Principal, sql: str) -> Analysis:
