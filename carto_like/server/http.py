@@ -80,8 +80,6 @@ class LimitedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Feed the parser, a head only as far as the limits go."""
         limit = self.config.url_max_bytes + self.config.header_max_bytes
-        if self._in_head:
-            self._start_head_timer()
         while data and self._refusal is None and not self.transport.is_closing():
             piece = data[: limit - self._head_bytes] if self._in_head else data
             if self._in_head:
@@ -96,6 +94,11 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse(414, f"The request line is over {self.config.url_max_bytes} bytes.")
         elif header_bytes > self.config.header_max_bytes:
             self._refuse(431, f"The headers are over {self.config.header_max_bytes} bytes.")
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request is there."""
+        self._start_head_timer()
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """A request's head is there: hand it on, unless it is too long."""
