@@ -77,6 +77,8 @@ class Application:
         except (psycopg.Error, Problem) as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
+        if self._settings.worker:
+            self.platform.start_worker()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.platform.close()

@@ -20,7 +20,7 @@ from .secrets import Secrets, keep_secret, new_token, read_secret
 from .settings import Limits, Settings
 
 # Connections of a server process beside those of clients' SQL, and those nobody plans for.
-_OTHER_CONNECTIONS = 10
+_OTHER_CONNECTIONS = 14
 
 
 @dataclass(frozen=True)

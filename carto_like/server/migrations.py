@@ -13,6 +13,7 @@ import psycopg
 from psycopg import AsyncConnection, errors, sql
 
 from .errors import StartError
+from .jobs import schema as jobs_schema
 from .pool import Connection
 from .secrets import Secrets
 from .services import cdb
@@ -54,6 +55,7 @@ async def migrate(dsn: str, secrets: Secrets) -> list[str]:
                 done = await _run_missing(connection)
                 await _claim(connection, secrets)
                 await cdb.install(connection)
+                await jobs_schema.install(connection)
         except errors.InsufficientPrivilege as error:
             raise StartError(f"The platform's role may not prepare the database: {error}") from None
     return done

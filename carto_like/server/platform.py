@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .db import Database
+from .jobs.jobs import Jobs
 from .metrics import Metrics
 from .secrets import Secrets
 from .services.users import Users
@@ -20,6 +21,7 @@ class Platform:
     secrets: Secrets
     users: Users
     metrics: Metrics
+    jobs: Jobs
 
     @classmethod
     def create(cls, settings: Settings) -> Platform:
@@ -28,12 +30,17 @@ class Platform:
         database = Database(settings, secrets)
         metrics = Metrics(lambda: database.open_logins)
         users = Users(database, secrets, default_quota=settings.limits.quota_bytes)
-        return cls(settings, database, secrets, users, metrics)
+        return cls(settings, database, secrets, users, metrics, Jobs(database))
 
     async def open(self) -> None:
         """Connect to the database."""
         await self.database.open()
 
+    def start_worker(self) -> None:
+        """Run jobs in this process, until it is closed."""
+        self.jobs.start_worker(self)
+
     async def close(self) -> None:
-        """Give everything back."""
+        """Stop working, and give everything back."""
+        await self.jobs.close()
         await self.database.close()

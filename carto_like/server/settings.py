@@ -43,6 +43,17 @@ class Limits:
     connection_wait: float = _limit(10.0, "seconds a request waits for a connection before it answers 503")
     connection_idle: float = _limit(60.0, "seconds an unused connection is kept open")
     quota_bytes: int = _limit(0, "bytes of storage of a new user")
+    batch_timeout: float = _limit(43_200.0, "seconds one query of a batch job may run")
+    batch_queued: int = _limit(64, "batch jobs of one account that may wait at once")
+    batch_payload: int = _limit(16_384, "characters of the request that creates a batch job")
+    batch_kept: float = _limit(7200.0, "seconds a finished batch job can be read")
+    batch_kept_waiting: float = _limit(172_800.0, "seconds a batch job waits before it is given up")
+    job_concurrency: int = _limit(4, "jobs that one worker runs at once, each of another account or kind")
+    job_heartbeat: float = _limit(
+        5.0, "seconds between two signs of life of a worker, and looks for dead ones"
+    )
+    job_stalled_after: float = _limit(30.0, "seconds without a sign of life after which a worker is dead")
+    job_drain: float = _limit(5.0, "seconds running jobs may go on when their worker stops")
     rate_limits: Mapping[str, tuple[RateLimit, ...]] = field(
         default_factory=dict,
         metadata={"help": "rate limits by group: query, copy_from, copy_to, job_create, job_get, job_delete"},
@@ -51,6 +62,8 @@ class Limits:
     def __post_init__(self) -> None:
         if self.connections < 1:
             raise ValueError("connections must be 1 or more: without a connection no query can run")
+        if self.job_concurrency < 1:
+            raise ValueError("job_concurrency must be 1 or more: --no-worker runs no jobs")
 
     @classmethod
     def table(cls) -> list[tuple[str, Any, str]]:
@@ -72,6 +85,7 @@ class Settings:
             request's own.
         timezone: IANA name of the zone that dates without one are read in, and all are shown in.
         hard_system_tables: forbid system tables to the master key, too.
+        worker: whether jobs are run by the server itself, and not only by workers of their own.
         limits: see :class:`Limits`.
     """
 
@@ -82,4 +96,5 @@ class Settings:
     public_url: str | None = None
     timezone: str = "UTC"
     hard_system_tables: bool = False
+    worker: bool = True
     limits: Limits = field(default_factory=Limits)

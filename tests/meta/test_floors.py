@@ -17,14 +17,14 @@ STANDARD = frozenset(sys.stdlib_module_names)
 CLIENT = frozenset({"requests", "urllib3", "dateutil", "isal"})
 SERVER = frozenset(
     {"starlette", "uvicorn", "orjson", "psycopg", "psycopg_pool", "cryptography", "prometheus_client"}
-    | {"platformdirs", "python_multipart", "anyio", "isal", "h11", "httptools"}
+    | {"platformdirs", "python_multipart", "anyio", "isal", "h11", "httptools", "procrastinate"}
 )
 COMMANDS = frozenset({"click", "rich", "platformdirs", "requests"})
 # A function of these would read files, the clock or the environment, or write a log.
 IMPURE = frozenset(
     {"os", "logging", "socket", "subprocess", "tempfile", "pathlib", "time", "shutil", "random"}
 )
-SERVER_COMMANDS = frozenset({"home", "serve", "user"})
+SERVER_COMMANDS = frozenset({"home", "serve", "user", "worker"})
 
 
 def floor_of(path: Path) -> str:
