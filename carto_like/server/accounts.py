@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 KeyType = Literal["master", "default", "regular"]
+
+
+@dataclass(frozen=True)
+class Membership:
+    """An account's place in its organization.
+
+    Attributes:
+        owner: name of the user who owns the organization.
+        is_admin: whether the account may manage the organization's users; its owner always may.
+    """
+
+    organization_id: UUID
+    organization: str
+    owner: str
+    is_owner: bool
+    is_admin: bool
 
 
 @dataclass(frozen=True)
@@ -17,6 +34,8 @@ class Account:
         role: login role of the master key; owns the schema and what is in it.
         public_role: login role of requests without a key; reads public and link tables.
         quota_bytes: storage allowed, 0 for unlimited.
+        details: what the user says about himself, by the API's names for it.
+        membership: his organization; None for a user who is in none.
     """
 
     id: UUID
@@ -24,6 +43,8 @@ class Account:
     role: str
     public_role: str
     quota_bytes: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    membership: Membership | None = None
 
     @property
     def schema(self) -> str:

@@ -19,7 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 from .errors import UNREACHABLE, Problem
 from .platform import Platform
 from .requestlog import Exchange
-from .routes import api_keys, copy, health, sql, tables, users, viz
+from .routes import api_keys, copy, health, organizations, sql, tables, users, viz
 from .settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ _FAMILIES: tuple[Callable[[Platform], list[Route]], ...] = (
     viz.routes,
     tables.routes,
     users.routes,
+    organizations.routes,
     api_keys.routes,
 )
 

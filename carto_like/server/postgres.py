@@ -37,6 +37,8 @@ SETTINGS: dict[str, str] = {
     "max_connections": "100",
     "shared_buffers": "256MB",
     "work_mem": "16MB",
+    # A user is deleted in one transaction, which locks each of his tables with its indexes.
+    "max_locks_per_transaction": "256",
     "maintenance_work_mem": "256MB",
     "max_wal_size": "4GB",
     # Nobody replicates a private cluster; without it, bulk loads into new tables skip the log.

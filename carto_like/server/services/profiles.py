@@ -10,6 +10,7 @@ from psycopg import AsyncConnection, errors
 
 from carto_like.server.accounts import Account
 from carto_like.server.db import Database
+from carto_like.server.errors import Problem
 from carto_like.server.services.registry import TABLES, account_values
 
 _LOCK_WAIT = "300ms"
@@ -38,7 +39,11 @@ class Profile:
 
 
 async def profile_of(database: Database, account: Account) -> Profile:
-    """The account's facts, true at this moment."""
+    """The account's facts, true at this moment.
+
+    Raises:
+        Problem: 404, the user has just been deleted.
+    """
     query = (
         f"SELECT email, created_at, (SELECT count(*) FROM ({TABLES}) t)"
         " FROM carto_like.users WHERE id = %(account_id)s"
@@ -46,7 +51,7 @@ async def profile_of(database: Database, account: Account) -> Profile:
     async with database.metadata() as conn:
         row = await (await conn.execute(query, account_values(account))).fetchone()
         if row is None:
-            raise LookupError(f"user {account.name} is gone")
+            raise Problem(404, f"There is no user '{account.name}'.")
         email, created_at, datasets = row
         return Profile(email, created_at, datasets, await _used_bytes(conn, account))
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from psycopg import errors, sql
+from psycopg.types.json import Jsonb
 
-from carto_like.server.accounts import Account, Key
+from carto_like.server.accounts import Account, Key, Membership
 from carto_like.server.db import Database
 from carto_like.server.errors import Problem
 from carto_like.server.migrations import clients_group
 from carto_like.server.pool import Connection
 from carto_like.server.secrets import Secrets, new_token, same
+from carto_like.server.services.removal import remove_user
 
 DEFAULT_TOKEN = "default_public"
 LONGEST_NAME = 40
@@ -33,7 +35,22 @@ _RESERVED = frozenset(
     }
 )
 
-_ACCOUNT = "SELECT id, name, role, public_role, quota_bytes FROM carto_like.users"
+ACCOUNTS = """
+SELECT u.id, u.name, u.role, u.public_role, u.quota_bytes, u.details,
+       o.id, o.name, w.name, o.owner_id = u.id, u.org_admin OR o.owner_id = u.id
+FROM carto_like.users u
+LEFT JOIN carto_like.organizations o ON o.id = u.organization_id
+LEFT JOIN carto_like.users w ON w.id = o.owner_id
+"""
+"""Users, ``u``, as :func:`account_from` wants them."""
+
+_CHANGE = """
+UPDATE carto_like.users
+SET email = coalesce(%(email)s, email), quota_bytes = coalesce(%(quota)s, quota_bytes),
+    org_admin = coalesce(%(admin)s, org_admin), details = jsonb_strip_nulls(details || %(details)s),
+    updated_at = now()
+WHERE id = %(id)s RETURNING id
+"""
 _KEY = "SELECT user_id, name, type, role, apis, token_encrypted FROM carto_like.api_keys"
 
 # The method named like the built-in type hides it from the annotations after it.
@@ -62,6 +79,21 @@ class _Cache(Generic[T]):
 
     def clear(self) -> None:
         self._entries.clear()
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What shall become different about a user; None and what is absent stay as they are.
+
+    Attributes:
+        quota_bytes: 0 for unlimited.
+        details: by the API's names; None removes one.
+    """
+
+    email: str | None = None
+    quota_bytes: int | None = None
+    org_admin: bool | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,25 +132,71 @@ class Users:
         Raises:
             Problem: 422 for a name that cannot be used, 409 for one that is taken.
         """
+        async with self._database.metadata() as connection:
+            account = await self.add(connection, name, api_key=api_key, quota_bytes=quota_bytes, email=email)
+        self.forget()
+        return account
+
+    async def add(
+        self,
+        connection: Connection,
+        name: str,
+        *,
+        api_key: str | None = None,
+        quota_bytes: int | None = None,
+        email: str | None = None,
+    ) -> Account:
+        """:meth:`create` within a transaction that does more."""
         quota = self._default_quota if quota_bytes is None else quota_bytes
-        _check_name(name)
+        check_name(name)
         if api_key is not None:
             _check_token(api_key)
+        token = api_key or new_token()
         try:
-            async with self._database.metadata() as connection:
+            async with connection.transaction():
                 account = await self._insert(connection, name, quota, email)
                 await self._make_roles(connection, account)
                 await _make_schema(connection, account)
-                await self._add_key(
-                    connection, account, "Master", "master", account.role, api_key or new_token()
-                )
+                await self._add_key(connection, account, "Master", "master", account.role, token)
                 await self._add_key(
                     connection, account, "Default public", "default", account.public_role, DEFAULT_TOKEN
                 )
         except (errors.UniqueViolation, errors.DuplicateSchema, errors.DuplicateObject):
             raise Problem(409, f"There is already a user or schema named '{name}'.") from None
-        self.forget()
         return account
+
+    async def change(self, account: Account, changes: Changes) -> Account:
+        """Change what is given, and answer the account as it is then.
+
+        Raises:
+            Problem: 404, the user is gone.
+        """
+        values = {
+            "id": account.id,
+            "email": changes.email,
+            "quota": changes.quota_bytes,
+            "admin": changes.org_admin,
+            "details": Jsonb(dict(changes.details)),
+        }
+        async with self._database.metadata() as connection:
+            row = await (await connection.execute(_CHANGE, values)).fetchone()
+            if row is None:
+                raise Problem(404, f"There is no user '{account.name}'.")
+            if changes.quota_bytes is not None:
+                await _set_quota(connection, account.schema, changes.quota_bytes)
+            row = await (await connection.execute(f"{ACCOUNTS} WHERE u.id = %s", (account.id,))).fetchone()
+        self.forget()
+        return account if row is None else account_from(row)
+
+    async def delete(self, account: Account) -> None:
+        """Delete a user with all that is his; his running queries end.
+
+        Raises:
+            Problem: 404, he is gone already; 409, he owns an organization that others are in; 503, somebody
+                else holds on to one of his tables.
+        """
+        await remove_user(self._database, account)
+        self.forget()
 
     async def get(self, name: str) -> Account | None:
         """The account of a user, None when there is no such user."""
@@ -130,8 +208,8 @@ class Users:
     async def list(self) -> Accounts:
         """All accounts, by name."""
         async with self._database.metadata() as connection:
-            cursor = await connection.execute(f"{_ACCOUNT} ORDER BY name")
-            return [Account(*row) for row in await cursor.fetchall()]
+            cursor = await connection.execute(f"{ACCOUNTS} ORDER BY u.name")
+            return [account_from(row) for row in await cursor.fetchall()]
 
     async def key_for_token(self, account: Account, token: str) -> Key | None:
         """The account's key with a token, None when nobody has it.
@@ -162,8 +240,8 @@ class Users:
         if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
             return None
         async with self._database.metadata() as connection:
-            row = await (await connection.execute(f"{_ACCOUNT} WHERE name = %s", (name,))).fetchone()
-        return None if row is None else Account(*row)
+            row = await (await connection.execute(f"{ACCOUNTS} WHERE u.name = %s", (name,))).fetchone()
+        return None if row is None else account_from(row)
 
     async def _find(self, account: Account, token: str) -> _Found:
         index = self._secrets.token_index(token)
@@ -240,6 +318,12 @@ class Users:
         )
 
 
+def account_from(row: Sequence[Any]) -> Account:
+    """The account in a row of :data:`ACCOUNTS`."""
+    own, shared = row[:6], row[6:]
+    return replace(Account(*own), membership=None if shared[0] is None else Membership(*shared))
+
+
 async def _make_schema(connection: Connection, account: Account) -> None:
     names = {
         "schema": sql.Identifier(account.schema),
@@ -248,12 +332,21 @@ async def _make_schema(connection: Connection, account: Account) -> None:
     }
     await connection.execute(sql.SQL("CREATE SCHEMA {schema} AUTHORIZATION {role}").format(**names))
     await connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {schema} TO {public_role}").format(**names))
+    await _set_quota(connection, account.schema, account.quota_bytes)
+
+
+async def _set_quota(connection: Connection, schema: str, quota_bytes: int) -> None:
     await connection.execute(
-        "SELECT cartodb.CDB_SetUserQuotaInBytes(%s::text, %s::bigint)", (account.schema, account.quota_bytes)
+        "SELECT cartodb.CDB_SetUserQuotaInBytes(%s::text, %s::bigint)", (schema, quota_bytes)
     )
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Refuse what cannot be a user's name.
+
+    Raises:
+        Problem: 422, saying why.
+    """
     if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
         raise Problem(
             422,

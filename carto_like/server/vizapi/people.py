@@ -14,7 +14,7 @@ UNLIMITED_BYTES = 2**53 - 1
 """A quota that is none: clients compute with it, and JavaScript knows no larger whole number."""
 
 _SERVICE = {"quota": 0, "block_price": None, "monthly_use": 0, "hard_limit": True}
-_UNKNOWN = (
+_DETAILS = (
     "last_name",
     "avatar_url",
     "description",
@@ -23,7 +23,7 @@ _UNKNOWN = (
     "twitter_username",
     "disqus_shortname",
 )
-_PRIVATE_UNKNOWN = ("description", "website", "location", "twitter_username")
+_PRIVATE_DETAILS = ("description", "website", "location", "twitter_username")
 
 
 def quota_of(account: Account) -> int:
@@ -33,16 +33,17 @@ def quota_of(account: Account) -> int:
 
 def public_user(account: Account, base_url: str) -> Json:
     """The nested user object that everybody may see."""
+    membership = account.membership
     return {
         "id": str(account.id),
         "username": account.name,
-        "name": None,
-        **dict.fromkeys(name for name in _UNKNOWN if name not in _PRIVATE_UNKNOWN),
+        "name": account.details.get("name"),
+        **{name: account.details.get(name) for name in _DETAILS if name not in _PRIVATE_DETAILS},
         "base_url": base_url,
         "google_maps_query_string": None,
         "viewer": False,
-        "org_admin": False,
-        "org_user": False,
+        "org_admin": membership is not None and membership.is_admin,
+        "org_user": membership is not None,
         "remove_logo": True,
     }
 
@@ -51,15 +52,42 @@ def nested_user(account: Account, base_url: str, profile: Profile) -> Json:
     """The nested user object as its owner sees it."""
     return {
         **public_user(account, base_url),
-        **dict.fromkeys(_PRIVATE_UNKNOWN),
+        **{name: account.details.get(name) for name in _PRIVATE_DETAILS},
         "email": profile.email,
-        "available_for_hire": False,
+        "available_for_hire": account.details.get("available_for_hire", False),
         "quota_in_bytes": quota_of(account),
         "db_size_in_bytes": profile.used_bytes,
         "table_count": profile.datasets,
         "public_visualization_count": 0,
         "all_visualization_count": 0,
-        "role_display": "user",
+        "role_display": _role(account),
+    }
+
+
+def member(account: Account, base_url: str, profile: Profile, api_key: str) -> Json:
+    """A user as those see him who manage his organization; without an id, as the API has it."""
+    told = nested_user(account, base_url, profile)
+    del told["id"]
+    soft = account.details.get("soft_geocoding_limit", False)
+    return {**told, "soft_geocoding_limit": soft, "api_key": api_key}
+
+
+def _role(account: Account) -> str:
+    membership = account.membership
+    if membership is None or not membership.is_admin:
+        return "user"
+    return "owner" if membership.is_owner else "admin"
+
+
+def organization_of(account: Account) -> Json | None:
+    """The account's organization, None when it is in none."""
+    membership = account.membership
+    if membership is None:
+        return None
+    return {
+        "id": str(membership.organization_id),
+        "name": membership.organization,
+        "owner": {"username": membership.owner},
     }
 
 
@@ -111,7 +139,7 @@ def user_data(account: Account, base_url: str, profile: Profile, api_key: str) -
         "feature_flags": [],
         "layers": [],
         "groups": [],
-        "organization": None,
+        "organization": organization_of(account),
         "do_enabled": False,
         "do_bq_project": None,
         "do_bq_dataset": None,
