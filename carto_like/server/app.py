@@ -19,7 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 from .errors import UNREACHABLE, Problem
 from .platform import Platform
 from .requestlog import Exchange
-from .routes import api_keys, copy, health, organizations, sql, tables, users, viz
+from .routes import api_keys, copy, health, imports, jobs, organizations, sql, tables, users, viz
 from .settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -27,15 +27,17 @@ logger = logging.getLogger(__name__)
 _FAMILIES: tuple[Callable[[Platform], list[Route]], ...] = (
     sql.routes,
     copy.routes,
+    jobs.routes,
     viz.routes,
     tables.routes,
     users.routes,
     organizations.routes,
     api_keys.routes,
+    imports.routes,
 )
 
 # Their bodies are streams of any length, with limits of their own.
-_STREAMED = ("/sql/copyfrom",)
+_STREAMED = ("/sql/copyfrom", "/api/v1/imports")
 
 _CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -59,7 +61,7 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self.platform = Platform.create(settings)
         self._settings = settings
-        self._open_routes = health.routes(self.platform)
+        self._open_routes = [*health.routes(self.platform), *jobs.open_routes(self.platform)]
         self._routes = [route for family in _FAMILIES for route in family(self.platform)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
