@@ -31,6 +31,9 @@ EXTRAS = {
         # Its tables are brought up to date by files that come with it, and only forwards.
         "procrastinate>=3.10,<3.11",
         "prometheus-client>=0.20",
+        "pyogrio>=0.10",
+        "pyarrow>=16",
+        "charset-normalizer>=3.3",
         "platformdirs>=4",
         "tzdata",
     ],
@@ -70,8 +73,13 @@ setup(
     python_requires=">=3.10",
     install_requires=SDK,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["carto-like = carto_like.cli.main:main"]},
+    entry_points={
+        "console_scripts": ["carto-like = carto_like.cli.main:main"],
+        # The name is the module's, so that asking for the plugin by hand (-p carto_like.testing) is no clash.
+        "pytest11": ["carto_like.testing = carto_like.testing"],
+    },
     classifiers=[
+        "Framework :: Pytest",
         "Intended Audience :: Developers",
         "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3.10",

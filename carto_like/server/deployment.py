@@ -94,10 +94,14 @@ def joined(home: Home) -> Iterator[Settings]:
     """
     running = PrivatePostgres.find(home.data_dir) if home.dsn is None and home.data_dir else None
     if running is not None:
-        yield Settings(dsn=running.dsn(DATABASE, PLATFORM_ROLE), secret=home.read_secret())
+        yield Settings(
+            dsn=running.dsn(DATABASE, PLATFORM_ROLE), secret=home.read_secret(), data_dir=home.data_dir
+        )
         return
     with running_database(home) as database:
-        settings = Settings(dsn=platform_dsn(database), secret=home.read_secret())
+        settings = Settings(
+            dsn=platform_dsn(database), secret=home.read_secret(), data_dir=home.data_dir
+        )
         asyncio.run(migrate(settings.dsn, Secrets(settings.secret)))
         yield settings
 

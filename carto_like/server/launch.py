@@ -90,6 +90,8 @@ def serve(options: Options, announce: Callable[[Running], None]) -> None:
             secret=options.home.read_secret(),
             data_dir=options.home.data_dir,
             default_user=options.user,
+            # Who can reach a server on the loopback can reach what else is there, too.
+            import_addresses="loopback" if is_loopback(options.host) else "public",
             limits=options.limits,
         )
         key = asyncio.run(prepare(settings, options.api_key))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 from .db import Database
+from .imports.reader import Readers
 from .jobs.jobs import Jobs
 from .metrics import Metrics
 from .secrets import Secrets
@@ -22,6 +26,7 @@ class Platform:
     users: Users
     metrics: Metrics
     jobs: Jobs
+    readers: Readers
 
     @classmethod
     def create(cls, settings: Settings) -> Platform:
@@ -30,7 +35,17 @@ class Platform:
         database = Database(settings, secrets)
         metrics = Metrics(lambda: database.open_logins)
         users = Users(database, secrets, default_quota=settings.limits.quota_bytes)
-        return cls(settings, database, secrets, users, metrics, Jobs(database))
+        return cls(settings, database, secrets, users, metrics, Jobs(database), Readers(settings.limits))
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Where files wait for their import."""
+        settings = self.settings
+        if settings.uploads_dir is not None:
+            return settings.uploads_dir
+        if settings.data_dir is not None:
+            return settings.data_dir / "uploads"
+        return Path(tempfile.gettempdir()) / f"carto-like-uploads-{os.getuid()}"
 
     async def open(self) -> None:
         """Connect to the database."""
@@ -43,4 +58,5 @@ class Platform:
     async def close(self) -> None:
         """Stop working, and give everything back."""
         await self.jobs.close()
+        await self.readers.close()
         await self.database.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 
 def _limit(default: Any, help_text: str) -> Any:
@@ -54,6 +54,12 @@ class Limits:
     )
     job_stalled_after: float = _limit(30.0, "seconds without a sign of life after which a worker is dead")
     job_drain: float = _limit(5.0, "seconds running jobs may go on when their worker stops")
+    imports_at_once: int = _limit(0, "imports of one account that may be under way at once")
+    import_max_bytes: int = _limit(0, "bytes of a file that is imported")
+    import_max_rows: int = _limit(0, "rows of a file that is imported")
+    import_timeout: float = _limit(3600.0, "seconds that reading and loading a file may take; never unlimited")
+    import_url_timeout: float = _limit(600.0, "seconds that a download may take; never unlimited")
+    import_memory_bytes: int = _limit(4 * 2**30, "bytes of memory that the process reading a file may use")
     rate_limits: Mapping[str, tuple[RateLimit, ...]] = field(
         default_factory=dict,
         metadata={"help": "rate limits by group: query, copy_from, copy_to, job_create, job_get, job_delete"},
@@ -86,6 +92,10 @@ class Settings:
         timezone: IANA name of the zone that dates without one are read in, and all are shown in.
         hard_system_tables: forbid system tables to the master key, too.
         worker: whether jobs are run by the server itself, and not only by workers of their own.
+        import_addresses: where imports may be fetched from: ``public`` addresses, those and this machine
+            itself (``loopback``), or ``any``.
+        uploads_dir: where files wait for their import, to be shared by all servers and workers; None for a
+            folder in ``data_dir`` or, without one, for temporary files.
         limits: see :class:`Limits`.
     """
 
@@ -97,4 +107,6 @@ class Settings:
     timezone: str = "UTC"
     hard_system_tables: bool = False
     worker: bool = True
+    import_addresses: Literal["public", "loopback", "any"] = "public"
+    uploads_dir: Path | None = None
     limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,1 @@
+"""Files from anywhere become tables: fetching, confined reading, loading."""

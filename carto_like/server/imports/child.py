@@ -1,0 +1,71 @@
+"""The process that opens files: confined, without secrets, good for one file.
+
+It reads a request (one line of JSON) from its standard input, and writes one line of JSON that describes the
+table, then the rows as COPY's text, to its standard output. How it ended is the last line of its standard
+error. Without a request it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from carto_like.server.imports import codes
+from carto_like.server.imports.confine import confine
+from carto_like.server.imports.csvfile import CsvTable, Options
+from carto_like.server.imports.geojson import GeoJsonFile, drivers
+from carto_like.server.imports.rows import Unreadable
+
+
+def main() -> int:
+    """Serve one request; the exit status is 0 when it could be answered."""
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return 0
+    request = json.loads(line)
+    confine(request["memory_bytes"], request["cpu_seconds"])
+    try:
+        count = _serve(request)
+    except Unreadable as unreadable:
+        told = {"error": unreadable.code, "reason": unreadable.reason, "encoding": unreadable.encoding}
+    except MemoryError:
+        told = {"error": codes.LOAD_FAILED, "reason": "Reading it takes more memory than is allowed"}
+    else:
+        told = {"rows": count}
+    sys.stdout.buffer.flush()
+    # A line of its own, whatever a library has written before.
+    sys.stderr.write("\n" + json.dumps(told) + "\n")
+    return 0
+
+
+def _serve(request: dict[str, Any]) -> int:
+    if request["format"] == "drivers":
+        _write_line({"drivers": drivers()})
+        return 0
+    source = _source(request)
+    layout = source.layout()
+    _write_line(layout.as_json())
+    count = 0
+    for rows, block in source.blocks(layout):
+        count += rows
+        sys.stdout.buffer.write(block)
+    return count
+
+
+def _source(request: dict[str, Any]) -> CsvTable | GeoJsonFile:
+    if request["format"] == "geojson":
+        return GeoJsonFile(
+            request["path"], request["skip"], broken=request["broken"], max_rows=request["max_rows"]
+        )
+    options = {name: request[name] for name in Options.__dataclass_fields__}
+    return CsvTable(Options(**{**options, "as_text": tuple(options["as_text"])}))
+
+
+def _write_line(value: Any) -> None:
+    sys.stdout.buffer.write(json.dumps(value).encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

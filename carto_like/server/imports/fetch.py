@@ -1,0 +1,186 @@
+"""Downloads for imports: bounded in size and time, and to public addresses only unless told otherwise.
+
+The standard library's client, because it lets us connect to the very address that was checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.message import Message
+from pathlib import Path
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from carto_like.server.imports import codes
+from carto_like.server.imports.addresses import Reach, Refused, UnknownHost, addresses_of
+from carto_like.server.imports.codes import ImportFailure
+from carto_like.server.imports.filenames import name_of_download
+
+_REDIRECTS = 5
+_REDIRECTING = (301, 302, 303, 307, 308)
+_BLOCK_BYTES = 256 * 1024
+_SILENCE_SECONDS = 30.0
+_PORTS = {"http": 80, "https": 443}
+_HEADERS = {"User-Agent": "carto-like", "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close"}
+_CODES = {404: codes.NOT_FOUND, 401: codes.NOT_ALLOWED}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a download may cost, and whom it may ask.
+
+    Attributes:
+        max_bytes: 0 for any size.
+        seconds: that it may take.
+        reach: see :data:`.addresses.Reach`.
+    """
+
+    max_bytes: int
+    seconds: float
+    reach: Reach
+
+
+def check_url(url: str) -> SplitResult:
+    """The parts of an address that can be downloaded from.
+
+    Raises:
+        ValueError: it cannot; the text says why.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"'url' cannot be read: {error}") from None
+    if parts.scheme not in _PORTS or not parts.hostname or port == 0:
+        raise ValueError("'url' must be an http or https address")
+    if any(ord(character) <= 32 or ord(character) == 127 for character in url):
+        raise ValueError("'url' must not contain blanks or control characters: quote them")
+    return parts
+
+
+async def fetch(url: str, target: Path, rules: Rules) -> str:
+    """Download to a file; answers the file name that the server, or the address, gives it.
+
+    Raises:
+        ImportFailure: with the code for what went wrong.
+    """
+    stop = threading.Event()
+    download = _Download(target, rules, stop.is_set)
+    try:
+        return await asyncio.to_thread(download.run, url)
+    finally:
+        # The thread cannot be cancelled, but looks at this with every block.
+        stop.set()
+
+
+class _Download:
+    def __init__(self, target: Path, rules: Rules, is_stopped: Callable[[], bool]) -> None:
+        self._target = target
+        self._rules = rules
+        self._is_stopped = is_stopped
+        self._deadline = time.monotonic() + rules.seconds
+
+    def run(self, url: str) -> str:
+        try:
+            return self._follow(url)
+        except TimeoutError as error:
+            raise ImportFailure(codes.TIMED_OUT) from error
+        except UnknownHost as error:
+            raise ImportFailure(codes.UNKNOWN_HOST, str(error)) from None
+        except Refused as error:
+            reason = f"{error} is a private address, which this server does not ask"
+            raise ImportFailure(codes.DOWNLOAD_FAILED, reason) from None
+        except http.client.IncompleteRead as error:
+            raise ImportFailure(codes.WRONG_LENGTH) from error
+        except (OSError, http.client.HTTPException) as error:
+            # What it says may quote what the address's server sent, so the kind has to do.
+            raise ImportFailure(codes.DOWNLOAD_FAILED, type(error).__name__) from error
+
+    def _follow(self, url: str) -> str:
+        for _ in range(_REDIRECTS + 1):
+            try:
+                parts = check_url(url)
+            except ValueError as error:
+                raise ImportFailure(codes.DOWNLOAD_FAILED, str(error)) from None
+            connection = self._connect(parts)
+            try:
+                response = self._ask(connection, parts)
+                location = response.headers.get("Location")
+                if response.status in _REDIRECTING and location:
+                    url = urljoin(url, location)
+                    continue
+                self._check_status(response)
+                self._store(response)
+                return name_of_download(url, _message(response))
+            finally:
+                connection.close()
+        raise ImportFailure(codes.DOWNLOAD_FAILED, f"More than {_REDIRECTS} redirects")
+
+    def _connect(self, parts: SplitResult) -> http.client.HTTPConnection:
+        host = parts.hostname or ""
+        port = parts.port or _PORTS[parts.scheme]
+        connection = http.client.HTTPConnection(host, port, timeout=_SILENCE_SECONDS)
+        connection.sock = self._socket(host, port)
+        if parts.scheme == "https":
+            connection.sock = ssl.create_default_context().wrap_socket(connection.sock, server_hostname=host)
+        return connection
+
+    def _socket(self, host: str, port: int) -> socket.socket:
+        failure: OSError | None = None
+        for family, address in addresses_of(host, port, self._rules.reach):
+            connected = socket.socket(family, socket.SOCK_STREAM)
+            connected.settimeout(self._patience())
+            try:
+                connected.connect(address)
+            except OSError as error:
+                connected.close()
+                failure = error
+            else:
+                return connected
+        raise failure or OSError("no address")
+
+    def _ask(self, connection: http.client.HTTPConnection, parts: SplitResult) -> http.client.HTTPResponse:
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request("GET", path.encode("ascii", "ignore").decode(), headers=_HEADERS)
+        return connection.getresponse()
+
+    def _check_status(self, response: http.client.HTTPResponse) -> None:
+        if not 200 <= response.status < 300:
+            code = _CODES.get(response.status, codes.DOWNLOAD_FAILED)
+            raise ImportFailure(
+                code, f"The answer was {response.status}", answer=(response.status, response.reason[:200])
+            )
+
+    def _store(self, response: http.client.HTTPResponse) -> None:
+        limit, announced, received = self._rules.max_bytes, response.length, 0
+        if limit and (announced or 0) > limit:
+            raise ImportFailure(codes.FILE_TOO_LARGE, f"{announced} bytes, {limit} are allowed")
+        with self._target.open("wb") as file:
+            while received != announced:
+                left = _BLOCK_BYTES if announced is None else min(_BLOCK_BYTES, announced - received)
+                block = response.read1(left)
+                if not block:
+                    break
+                received += len(block)
+                if limit and received > limit:
+                    raise ImportFailure(codes.FILE_TOO_LARGE, f"{limit} bytes are allowed")
+                self._patience()
+                file.write(block)
+        if announced is not None and received != announced:
+            raise ImportFailure(codes.WRONG_LENGTH, f"{received} of {announced} bytes came")
+
+    def _patience(self) -> float:
+        left = self._deadline - time.monotonic()
+        if left <= 0 or self._is_stopped():
+            raise TimeoutError
+        return min(_SILENCE_SECONDS, left)
+
+
+def _message(response: http.client.HTTPResponse) -> Message:
+    return response.headers

@@ -1,0 +1,94 @@
+"""What uploaded and downloaded files are called, and what that says about them."""
+
+from __future__ import annotations
+
+import os
+import re
+from email.message import Message
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+_KNOWN = frozenset({".csv", ".tsv", ".txt", ".geojson", ".json", ".js"})
+_LATER = frozenset(
+    {
+        ".shp",
+        ".ods",
+        ".xls",
+        ".xlsx",
+        ".kml",
+        ".kmz",
+        ".gpx",
+        ".osm",
+        ".gpkg",
+        ".tab",
+        ".gdb",
+        ".tif",
+        ".tiff",
+    }
+    | {".zip", ".gz", ".tgz", ".tar", ".bz2", ".rar", ".carto"}
+)
+# What a type allows; the first is what a name with another extension gets.
+_TYPES = {
+    "text/plain": (".txt", ".csv", ".tsv", ".kml", ".geojson", ".json"),
+    "text/csv": (".csv",),
+    "text/tab-separated-values": (".tsv", ".txt", ".csv"),
+    "application/vnd.geo+json": (".geojson",),
+    "application/geo+json": (".geojson", ".json"),
+    "application/json": (".json", ".geojson"),
+    "text/javascript": (".json", ".geojson"),
+    "application/javascript": (".json", ".geojson"),
+}
+_REMOVED = re.compile("[()'\"&]")
+
+
+def extension_of(name: str) -> str:
+    """The extension, in lower case, with its dot."""
+    return os.path.splitext(name)[1].lower()
+
+
+def stem_of(name: str) -> str:
+    """What a table made of a file of this name is called after."""
+    stem = os.path.splitext(os.path.basename(name.replace("\\", "/")))[0]
+    return _REMOVED.sub("", stem.lower().replace(" ", "_"))
+
+
+def safe_name(name: str) -> str:
+    """The name of an upload without its folders, and with no blanks."""
+    base = os.path.basename(name.replace("\\", "/")).strip()
+    return re.sub(r"[\x00-\x1f\x7f]", "", base).replace(" ", "_")[:200]
+
+
+def name_of_download(url: str, headers: Message) -> str:
+    """The file name of what was downloaded."""
+    name = _as_attachment(headers) or name_of_url(url)
+    allowed = _TYPES.get(headers.get_content_type() if headers.get("Content-Type") else "", ())
+    stem, extension = os.path.splitext(name)
+    if allowed and extension.lower() not in allowed:
+        known = extension.lower() in _KNOWN | _LATER
+        name = (stem if known else name) + allowed[0]
+    return safe_name(name)
+
+
+def name_of_url(url: str) -> str:
+    """What a download is called as long as only its address is known."""
+    return safe_name(_in_url(url) or _in_path(url)) or "download"
+
+
+def _as_attachment(headers: Message) -> str | None:
+    name = headers.get_filename()
+    return name if name and extension_of(name) else None
+
+
+def _in_url(url: str) -> str | None:
+    parts = urlsplit(url)
+    last = _in_path(url)
+    if last and extension_of(last) in _KNOWN | _LATER:
+        return last
+    for _, value in parse_qsl(parts.query):
+        name = os.path.basename(value)
+        if extension_of(name) in _KNOWN | _LATER:
+            return name
+    return None
+
+
+def _in_path(url: str) -> str:
+    return unquote(os.path.basename(urlsplit(url).path))

@@ -1,0 +1,258 @@
+"""The parent's side of the child process that opens files.
+
+Starting a Python takes longer than reading a small file, so one child waits, ready and used by nobody, for
+the next file. Each serves a single one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import carto_like
+from carto_like.server.imports import codes, guessing
+from carto_like.server.imports.codes import ImportFailure
+from carto_like.server.imports.confine import without_secrets
+from carto_like.server.settings import Limits
+
+BLOCK_BYTES = 256 * 1024
+_PARENT = str(Path(carto_like.__file__).resolve().parents[1])
+_COMMAND = (sys.executable, "-s", "-m", "carto_like.server.imports.child")
+_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_TYPES = frozenset(
+    {guessing.INTEGER, guessing.BIGINT, guessing.DOUBLE, guessing.BOOLEAN, guessing.TEXT}
+    | {guessing.DATE, guessing.TIMESTAMP, guessing.TIME}
+)
+_GEOMETRIES = frozenset({"wkb", "hex", "wkt", "kml", "geojson", "empty"})
+_LONGEST_LINE = 1 << 20
+_KEPT_OF_STDERR = 64 * 1024
+_DRIVER_KEPT = "GeoJSON"
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which file is to be read, and how; see the child's own options."""
+
+    path: str
+    file_name: str
+    format: str
+    broken: int = codes.UNKNOWN_TYPE
+    type_guessing: bool = True
+    quoted_fields_guessing: bool = True
+    careful: bool = False
+    as_text: tuple[str, ...] = ()
+    encoding: str = ""
+
+    def more_careful(self, *columns: str) -> Request:
+        """The same with a look at the whole file, these columns being text."""
+        return replace(self, careful=True, as_text=(*self.as_text, *columns))
+
+
+@dataclass(frozen=True)
+class Table:
+    """What the child found, after we have looked whether it can be believed.
+
+    Attributes:
+        columns: names and types, in the order in which cells come.
+        numbered: a first cell numbers the rows.
+        point: names of the columns of latitude and longitude.
+        geometry: name of the column that holds the geometry, and how it is written.
+        srid: of the geometry.
+    """
+
+    columns: tuple[tuple[str, str], ...]
+    numbered: bool
+    point: tuple[str, str] | None
+    geometry: tuple[str, str] | None
+    srid: int
+
+
+class WrongEncoding(Exception):
+    """The file is not in the encoding that its beginning seemed to be in."""
+
+
+class Reading:
+    """One file that is being read.
+
+    Attributes:
+        table: its columns.
+    """
+
+    def __init__(self, process: Process, table: Table) -> None:
+        self._process = process
+        self.table = table
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """The rows for COPY; to be read to the end.
+
+        Raises:
+            ImportFailure: the rest cannot be read.
+            WrongEncoding: another encoding is needed.
+        """
+        assert self._process.stdout is not None
+        while block := await self._process.stdout.read(BLOCK_BYTES):
+            yield block
+        await _check_end(self._process)
+
+
+class Readers:
+    """Child processes, one of them in waiting."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._spare: Process | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._skip: list[str] | None = None
+
+    async def close(self) -> None:
+        """End the child that waits."""
+        if self._starting is not None:
+            await self._starting
+        if self._spare is not None:
+            await _end(self._spare)
+            self._spare = None
+
+    @asynccontextmanager
+    async def reading(self, request: Request) -> AsyncIterator[Reading]:
+        """The file, opened in a child; leaving the block ends that.
+
+        Raises:
+            ImportFailure: it cannot be read.
+            WrongEncoding: another encoding is needed.
+        """
+        skip = await self._drivers_to_skip() if request.format == "geojson" else []
+        fields = {name: getattr(request, name) for name in Request.__dataclass_fields__}
+        process = await self._ask({**fields, "skip": skip, "max_rows": self._limits.import_max_rows})
+        try:
+            assert process.stdout is not None
+            line = await _first_line(process)
+            yield Reading(process, _table_of(line))
+        finally:
+            await _end(process)
+
+    async def _drivers_to_skip(self) -> list[str]:
+        if self._skip is None:
+            process = await self._ask({"format": "drivers"})
+            try:
+                found = json.loads(await _first_line(process))
+            finally:
+                await _end(process)
+            self._skip = [str(name) for name in found["drivers"] if name != _DRIVER_KEPT]
+        return self._skip
+
+    async def _ask(self, request: dict[str, Any]) -> Process:
+        limits = {
+            "memory_bytes": self._limits.import_memory_bytes,
+            "cpu_seconds": round(self._limits.import_timeout),
+        }
+        process = await self._take()
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({**limits, **request}).encode() + b"\n")
+        # A child that dies at once is noticed where its answer is missed.
+        with suppress(ConnectionError):
+            await process.stdin.drain()
+        return process
+
+    async def _take(self) -> Process:
+        if self._starting is not None:
+            await self._starting
+        process, self._spare = self._spare, None
+        if process is None or process.returncode is not None:
+            process = await _start()
+        self._starting = asyncio.create_task(self._prepare())
+        return process
+
+    async def _prepare(self) -> None:
+        self._spare = await _start()
+
+
+async def _start() -> Process:
+    return await asyncio.create_subprocess_exec(
+        *_COMMAND,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+        cwd=os.sep,
+        env=without_secrets(_PARENT),
+        limit=_LONGEST_LINE,
+        start_new_session=True,
+    )
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.kill()
+    # Pipes that nobody reads would keep the wait from ending.
+    await process.communicate()
+
+
+async def _first_line(process: Process) -> bytes:
+    assert process.stdout is not None
+    try:
+        line = await process.stdout.readline()
+    except ValueError:
+        raise ImportFailure(codes.TOO_MANY_COLUMNS) from None
+    if not line.endswith(b"\n"):
+        await _check_end(process)
+        raise ImportFailure(codes.LOAD_FAILED, "The reader said nothing")
+    return line
+
+
+async def _check_end(process: Process) -> None:
+    """See how the child, having said all, ended."""
+    assert process.stderr is not None
+    kept = b""
+    while block := await process.stderr.read(BLOCK_BYTES):
+        kept = (kept + block)[-_KEPT_OF_STDERR:]
+    status = await process.wait()
+    try:
+        told = json.loads(kept.rstrip().rpartition(b"\n")[2])
+        failed = "error" in told
+        code, reason, encoding = told.get("error"), str(told.get("reason", "")), bool(told.get("encoding"))
+    except (ValueError, AttributeError, TypeError):
+        raise ImportFailure(codes.LOAD_FAILED, _death(status)) from None
+    if encoding:
+        raise WrongEncoding
+    if failed:
+        raise ImportFailure(code if code in codes.EXPLANATIONS else codes.LOAD_FAILED, reason[:500])
+    if status != 0:
+        raise ImportFailure(codes.LOAD_FAILED, _death(status))
+
+
+def _death(status: int) -> str:
+    return f"The process that read it was ended (status {status}): it took too much memory or time"
+
+
+def _table_of(line: bytes) -> Table:
+    """The child's description; it was alone with a stranger's file, so nothing in it goes unseen into SQL."""
+    try:
+        told = json.loads(line)
+        columns = tuple((str(name), str(kind)) for name, kind in told["columns"])
+        names = [name for name, _ in columns]
+        point = told["point"] and (str(told["point"][0]), str(told["point"][1]))
+        geometry = told["geometry"] and (str(told["geometry"][0]), str(told["geometry"][1]))
+        table = Table(columns, bool(told["numbered"]), point or None, geometry or None, int(told["srid"]))
+    except (ValueError, KeyError, TypeError, IndexError):
+        raise ImportFailure(codes.LOAD_FAILED, "The reader's answer cannot be read") from None
+    sound = (
+        len(set(names)) == len(names)
+        and all(_NAME.fullmatch(name) for name in names)
+        and all(kind in _TYPES for _, kind in columns)
+        and (table.numbered or "cartodb_id" in names)
+        and (table.point is None or set(table.point) <= set(names))
+        and (table.geometry is None or (table.geometry[0] in names and table.geometry[1] in _GEOMETRIES))
+        and "the_geom_webmercator" not in names
+    )
+    if not sound:
+        raise ImportFailure(codes.LOAD_FAILED, "The reader's answer cannot be believed")
+    return table

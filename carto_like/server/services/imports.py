@@ -1,0 +1,146 @@
+"""Imports as the platform remembers them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from psycopg import sql
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from carto_like.server.accounts import Account
+from carto_like.server.db import Database
+
+ENQUEUED: Final = "enqueued"
+PENDING: Final = "pending"
+UPLOADING: Final = "uploading"
+UNPACKING: Final = "unpacking"
+IMPORTING: Final = "importing"
+COMPLETE: Final = "complete"
+FAILURE: Final = "failure"
+FINAL: Final = (COMPLETE, FAILURE)
+
+_COLUMNS = (
+    "id, account_id, state, data_type, source, options, display_name, original_url, attempts, "
+    "planned_oid::bigint AS planned_oid, planned_name, error_code, error_reason, answer_status, "
+    "answer_reason, table_id, table_name, tables_created_count, created_at, updated_at"
+)
+_CHANGEABLE = frozenset(
+    {"state", "display_name", "original_url", "attempts", "planned_oid", "planned_name", "error_code"}
+    | {"error_reason", "answer_status", "answer_reason", "table_id", "table_name", "tables_created_count"}
+)
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import, at the time it was read.
+
+    Attributes:
+        source: ``file`` (path), ``url``, ``sql``; the first that is there counts, none is a mistake.
+        options: ``type_guessing``, ``quoted_fields_guessing``, ``content_guessing``, ``create_vis``,
+            ``privacy``, ``collision_strategy``, ``table_name``, ``file_name``, ``user_defined_limits``.
+        attempts: how often a worker began it.
+        planned_oid: the table that may have been made, see the table's own comment.
+    """
+
+    id: UUID
+    account_id: UUID
+    state: str
+    data_type: str
+    source: dict[str, Any]
+    options: dict[str, Any]
+    display_name: str | None
+    original_url: str | None
+    attempts: int
+    planned_oid: int | None
+    planned_name: str | None
+    error_code: int | None
+    error_reason: str | None = field(repr=False)
+    answer_status: int | None
+    answer_reason: str | None
+    table_id: UUID | None
+    table_name: str | None
+    tables_created_count: int | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing will happen to it any more."""
+        return self.state in FINAL
+
+
+class Imports:
+    """The imports of all accounts."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(
+        self,
+        account: Account,
+        import_id: UUID,
+        *,
+        data_type: str,
+        source: Mapping[str, Any],
+        options: Mapping[str, Any],
+        display_name: str,
+        original_url: str,
+    ) -> None:
+        """Remember a new import."""
+        async with self._database.metadata() as conn:
+            await conn.execute(
+                "INSERT INTO carto_like.imports (id, account_id, data_type, source, options, display_name, "
+                "original_url) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                (
+                    *(import_id, account.id, data_type, Jsonb(dict(source)), Jsonb(dict(options))),
+                    *(display_name, original_url),
+                ),
+            )
+
+    async def get(self, import_id: UUID) -> Import | None:
+        """The import with this id, whoever's it is."""
+        query = f"SELECT {_COLUMNS} FROM carto_like.imports WHERE id = %s"
+        async with (
+            self._database.metadata() as conn,
+            conn.cursor(row_factory=class_row(Import)) as cursor,
+        ):
+            return await (await cursor.execute(query.encode(), (import_id,))).fetchone()
+
+    async def running(self, account: Account) -> list[UUID]:
+        """The account's imports of the last day that have not ended, newest first."""
+        async with self._database.metadata() as conn:
+            cursor = await conn.execute(
+                "SELECT id FROM carto_like.imports WHERE account_id = %s AND state <> ALL (%s) "
+                "AND created_at > now() - interval '24 hours' ORDER BY created_at DESC, id",
+                (account.id, list(FINAL)),
+            )
+            return [import_id for (import_id,) in await cursor.fetchall()]
+
+    async def update(self, import_id: UUID, **values: Any) -> None:
+        """Change what is remembered of an import that has not ended; nothing happens to one that has."""
+        unknown = values.keys() - _CHANGEABLE
+        if unknown:
+            raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")
+        settings = sql.SQL(", ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in values
+        )
+        query = sql.SQL(
+            "UPDATE carto_like.imports SET {}, updated_at = now() "
+            "WHERE id = %(id)s AND state <> ALL (%(final)s)"
+        ).format(settings)
+        async with self._database.metadata() as conn:
+            await conn.execute(query, {**values, "id": import_id, "final": list(FINAL)})
+
+    async def account_of(self, found: Import) -> Account | None:
+        """Whose import it is."""
+        async with (
+            self._database.metadata() as conn,
+            conn.cursor(row_factory=class_row(Account)) as cursor,
+        ):
+            query = "SELECT id, name, role, public_role, quota_bytes FROM carto_like.users WHERE id = %s"
+            return await (await cursor.execute(query, (found.account_id,))).fetchone()
