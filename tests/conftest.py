@@ -1,13 +1,10 @@
-"""Fixtures that every test may use: a real PostgreSQL and, on top of it, a real server.
+"""Fixtures that every test may use: parts of the platform that our own pytest plugin starts.
 
 The platform's role in the tests' database is no superuser, as with a database of somebody else.
 """
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,40 +13,39 @@ from typing import Any
 import psycopg
 import pytest
 
-from carto_like.server.bootstrap import DATABASE, bootstrap
-from carto_like.server.migrations import migrate
+from carto_like.server.bootstrap import DATABASE
 from carto_like.server.postgres import PrivatePostgres
-from carto_like.server.secrets import Secrets
 from carto_like.server.settings import Limits, Settings
+from carto_like.server.testbed import Testbed
+from carto_like.testing import CartoPlatform
 from tests.support.api import Api, TestAccount, make_account
-from tests.support.server import SECRET, RunningServer
+from tests.support.server import RunningServer
 
 MakeServer = Callable[..., RunningServer]
 
 
 @pytest.fixture(scope="session")
-def short_dir() -> Iterator[Path]:
+def bed(carto_platform: CartoPlatform) -> Testbed:
+    """What the plugin runs its platform on, which is thereby tested, too."""
+    return carto_platform.testbed
+
+
+@pytest.fixture(scope="session")
+def short_dir(bed: Testbed) -> Path:
     """A folder that the database's OS user can enter, which pytest's own (0700) is not."""
-    folder = Path(tempfile.mkdtemp(prefix="carto-like-test-", dir="/tmp"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
+    return bed.folder
 
 
 @pytest.fixture(scope="session")
-def cluster(short_dir: Path) -> Iterator[PrivatePostgres]:
+def cluster(bed: Testbed) -> PrivatePostgres:
     """A private PostgreSQL of the test run, started by the launcher's own code."""
-    # Tests make nothing that must survive a power cut.
-    with PrivatePostgres(short_dir / "data", settings={"fsync": "off"}) as postgres:
-        yield postgres
+    return bed.postgres
 
 
 @pytest.fixture(scope="session")
-def settings(cluster: PrivatePostgres) -> Settings:
+def settings(bed: Testbed) -> Settings:
     """Settings of a server on the cluster, whose database is ready for one."""
-    dsn = bootstrap(cluster)
-    asyncio.run(migrate(dsn, Secrets(SECRET)))
-    return Settings(dsn=dsn, secret=SECRET, data_dir=cluster.data_dir)
+    return bed.settings
 
 
 @pytest.fixture
@@ -60,11 +56,9 @@ def admin(cluster: PrivatePostgres, settings: Settings) -> Iterator[psycopg.Conn
 
 
 @pytest.fixture(scope="session")
-def platform_server(settings: Settings) -> Iterator[RunningServer]:
+def platform_server(bed: Testbed) -> RunningServer:
     """A server with default limits, for all tests that do not need another."""
-    server = RunningServer(settings)
-    yield server
-    server.stop()
+    return bed.server
 
 
 @pytest.fixture
