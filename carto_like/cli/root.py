@@ -16,7 +16,7 @@ __all__ = ["COMMANDS", "LazyGroup", "cli"]
 # Name: where the command is, and its line in the list of commands.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("carto_like.cli.serve:serve", "Run the platform on this machine."),
-    "user": ("carto_like.cli.user:user", "Make and list the platform's users."),
+    "user": ("carto_like.cli.user:user", "Make, list and delete the platform's users."),
     "sql": ("carto_like.cli.sql:sql", "Run SQL and print the rows."),
     "copy": ("carto_like.cli.copy:copy", "Stream rows into or out of a table, as CSV."),
     "datasets": ("carto_like.cli.datasets:datasets", "List, describe and delete datasets."),

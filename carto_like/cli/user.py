@@ -1,9 +1,10 @@
-"""``carto-like user``: making and listing the platform's users."""
+"""``carto-like user``: making, listing and deleting the platform's users."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import click
 
@@ -12,14 +13,19 @@ from carto_like.cli.options import as_json
 from carto_like.cli.output import print_json, print_table
 from carto_like.server.accounts import Account
 from carto_like.server.deployment import Home, joined, opened_platform
-from carto_like.server.settings import Settings
+from carto_like.server.errors import Problem
+from carto_like.server.platform import Platform
+from carto_like.server.services.organizations import Organizations
+from carto_like.server.services.users import Changes
 
 __all__ = ["user"]
+
+T = TypeVar("T")
 
 
 @click.group()
 def user() -> None:
-    """Make and list the platform's users.
+    """Make, list and delete the platform's users.
 
     Works on the private database of the data directory, whether a server runs on it or not, or with --dsn.
     """
@@ -36,19 +42,40 @@ def user() -> None:
 )
 @click.option("--quota", type=click.IntRange(0), help="Storage allowed, in bytes; 0 is unlimited.")
 @click.option("--email", help="Address of the user.")
+@click.option(
+    "--organization",
+    metavar="NAME",
+    help="Organization that the user shall be in; made when there is none of that name, and then the user's.",
+)
+@click.option("--org-admin", is_flag=True, help="Let the user manage the organization's users.")
 @as_json
 def create(
-    home: Home, name: str, api_key: str | None, quota: int | None, email: str | None, json_output: bool
+    home: Home,
+    name: str,
+    api_key: str | None,
+    quota: int | None,
+    email: str | None,
+    organization: str | None,
+    org_admin: bool,
+    json_output: bool,
 ) -> None:
     """Make a user and print the key."""
+    if org_admin and organization is None:
+        raise click.UsageError("--org-admin needs --organization")
 
-    async def work(settings: Settings) -> tuple[Account, str]:
-        async with opened_platform(settings) as platform:
+    async def work(platform: Platform) -> tuple[Account, str]:
+        if organization is None:
             account = await platform.users.create(name, api_key=api_key, quota_bytes=quota, email=email)
-            return account, (await platform.users.keys(account))[0].token
+        else:
+            account = await Organizations(platform.database, platform.users).create_user(
+                organization,
+                name,
+                api_key=api_key,
+                changes=Changes(email=email, quota_bytes=quota, org_admin=org_admin),
+            )
+        return account, (await platform.users.keys(account))[0].token
 
-    with joined(home) as settings:
-        account, token = asyncio.run(work(settings))
+    account, token = _on_platform(home, work)
     if json_output:
         print_json({**_described(account), "api_key": token})
     else:
@@ -60,18 +87,70 @@ def create(
 @as_json
 def list_users(home: Home, json_output: bool) -> None:
     """List the users."""
-
-    async def work(settings: Settings) -> list[Account]:
-        async with opened_platform(settings) as platform:
-            return await platform.users.list()
-
-    with joined(home) as settings:
-        users = [_described(account) for account in asyncio.run(work(settings))]
+    users = [_described(account) for account in _on_platform(home, lambda platform: platform.users.list())]
     if json_output:
         print_json(users)
     else:
-        print_table(["user", "id", "quota_in_bytes"], users)
+        print_table(["user", "id", "quota_in_bytes", "organization", "role"], users)
+
+
+@user.command()
+@click.argument("name")
+@click.argument("organization")
+@at_home
+@click.option("--org-admin", is_flag=True, help="Let the user manage the organization's users.")
+def join(home: Home, name: str, organization: str, org_admin: bool) -> None:
+    """Put the user NAME into an ORGANIZATION; its first user owns it."""
+
+    async def work(platform: Platform) -> Account:
+        organizations = Organizations(platform.database, platform.users)
+        return await organizations.join(await _known(platform, name), organization, is_admin=org_admin)
+
+    joined_user = _described(_on_platform(home, work))
+    click.echo(f"User {name} is in {joined_user['organization']} as {joined_user['role']}.")
+
+
+@user.command()
+@click.argument("name")
+@at_home
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(home: Home, name: str, yes: bool) -> None:
+    """Delete a user with all datasets, tables and keys; running queries of that user end."""
+    if not yes:
+        click.confirm(f"Delete the user '{name}' with everything that is theirs?", abort=True, err=True)
+
+    async def work(platform: Platform) -> None:
+        await platform.users.delete(await _known(platform, name))
+
+    _on_platform(home, work)
+    click.echo(f"User {name} is deleted.")
+
+
+def _on_platform(home: Home, work: Callable[[Platform], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with opened_platform(settings) as platform:
+            return await work(platform)
+
+    with joined(home) as settings:
+        return asyncio.run(run())
+
+
+async def _known(platform: Platform, name: str) -> Account:
+    account = await platform.users.get(name)
+    if account is None:
+        raise Problem(404, f"There is no user '{name}'.")
+    return account
 
 
 def _described(account: Account) -> dict[str, Any]:
-    return {"user": account.name, "id": str(account.id), "quota_in_bytes": account.quota_bytes}
+    membership = account.membership
+    role = None
+    if membership is not None:
+        role = "owner" if membership.is_owner else "admin" if membership.is_admin else "user"
+    return {
+        "user": account.name,
+        "id": str(account.id),
+        "quota_in_bytes": account.quota_bytes,
+        "organization": membership.organization if membership else None,
+        "role": role,
+    }
