@@ -17,6 +17,7 @@ __all__ = ["COMMANDS", "LazyGroup", "cli"]
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("carto_like.cli.serve:serve", "Run the platform on this machine."),
     "user": ("carto_like.cli.user:user", "Make, list and delete the platform's users."),
+    "worker": ("carto_like.cli.worker:worker", "Run batch jobs and imports in another process."),
     "sql": ("carto_like.cli.sql:sql", "Run SQL and print the rows."),
     "copy": ("carto_like.cli.copy:copy", "Stream rows into or out of a table, as CSV."),
     "datasets": ("carto_like.cli.datasets:datasets", "List, describe and delete datasets."),

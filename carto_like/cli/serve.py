@@ -2,49 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from carto_like.cli.home import at_home
+from carto_like.cli.limits import limited
 from carto_like.cli.output import say
 from carto_like.server.deployment import Home
 from carto_like.server.launch import Options, Running, is_loopback
 from carto_like.server.launch import serve as run
-from carto_like.server.settings import Limits, RateLimit
+from carto_like.server.settings import Limits
 
 __all__ = ["serve"]
-
-
-def _limit_values() -> dict[str, Any]:
-    return {name: default for name, default, _ in Limits.table() if name != "rate_limits"}
-
-
-def _limits(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
-    defaults = _limit_values()
-    limits = {}
-    for text in given:
-        name, _equals, value = text.partition("=")
-        if name not in defaults:
-            raise click.BadParameter(f"there is no limit '{name}'; there are {', '.join(defaults)}")
-        try:
-            limits[name] = type(defaults[name])(value)
-        except ValueError:
-            raise click.BadParameter(f"'{value}' is no number for {name}") from None
-    return limits
-
-
-def _rate_limits(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
-    limits: dict[str, tuple[RateLimit, ...]] = {}
-    for text in given:
-        group, _equals, rate = text.partition("=")
-        count, _slash, period = rate.partition("/")
-        try:
-            limit = RateLimit(burst=int(count), count=int(count), period=float(period or 1))
-        except ValueError:
-            raise click.BadParameter(f"'{text}' is not of the form GROUP=REQUESTS/SECONDS") from None
-        limits[group] = (*limits.get(group, ()), limit)
-    return limits
 
 
 @click.command()
@@ -70,21 +38,11 @@ def _rate_limits(_: click.Context, __: click.Parameter, given: tuple[str, ...]) 
 @click.option(
     "--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Server processes to run."
 )
+@limited
 @click.option(
-    "--limit",
-    "limits",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=_limits,
-    help=f"Change a limit; may be repeated. There are: {', '.join(_limit_values())}.",
-)
-@click.option(
-    "--rate-limit",
-    "rate_limits",
-    multiple=True,
-    metavar="GROUP=REQUESTS/SECONDS",
-    callback=_rate_limits,
-    help="Limit how often each account may ask; may be repeated. Groups: query, copy_from, copy_to.",
+    "--no-worker",
+    is_flag=True,
+    help="Leave batch jobs and imports to 'carto-like worker', which must then run somewhere.",
 )
 @click.option(
     "--tls-in-front",
@@ -99,8 +57,8 @@ def serve(
     user: str,
     api_key: str | None,
     workers: int,
-    limits: dict[str, Any],
-    rate_limits: dict[str, Any],
+    limits: Limits,
+    no_worker: bool,
     tls_in_front: bool,
     as_json: bool,
 ) -> None:
@@ -114,12 +72,8 @@ def serve(
             f"Warning: {host} can be reached by others, and http shows them every key on its way. Put a "
             "proxy with https in front and say --tls-in-front, or listen on 127.0.0.1."
         )
-    try:
-        all_limits = Limits(**limits, rate_limits=rate_limits)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
     run(
-        Options(home, host, port, user, api_key, workers, all_limits),
+        Options(home, host, port, user, api_key, workers, limits, worker=not no_worker),
         lambda running: _announce(running, as_json=as_json),
     )
 

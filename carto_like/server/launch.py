@@ -52,6 +52,7 @@ class Options:
     api_key: str | None = field(default=None, repr=False)
     workers: int = 1
     limits: Limits = field(default_factory=Limits)
+    worker: bool = True
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def serve(options: Options, announce: Callable[[Running], None]) -> None:
     """
     configure_logging()
     with ExitStack() as stack:
-        stack.enter_context(_interruptible())
+        stack.enter_context(interruptible())
         listener = stack.enter_context(_listen(options.host, options.port))
         database = stack.enter_context(
             running_database(options.home, workers=options.workers, limits=options.limits)
@@ -92,6 +93,7 @@ def serve(options: Options, announce: Callable[[Running], None]) -> None:
             default_user=options.user,
             # Who can reach a server on the loopback can reach what else is there, too.
             import_addresses="loopback" if is_loopback(options.host) else "public",
+            worker=options.worker,
             limits=options.limits,
         )
         key = asyncio.run(prepare(settings, options.api_key))
@@ -159,7 +161,7 @@ def configure_logging() -> None:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """Turn SIGINT and SIGTERM into leaving the block, however far it got; ignore them while it cleans up."""
     numbers = (signal.SIGINT, signal.SIGTERM)
 

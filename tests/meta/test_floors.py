@@ -28,7 +28,7 @@ COMMANDS = frozenset({"click", "rich", "platformdirs", "requests"})
 IMPURE = frozenset(
     {"os", "logging", "socket", "subprocess", "tempfile", "pathlib", "time", "shutil", "random"}
 )
-SERVER_COMMANDS = frozenset({"home", "serve", "user", "worker"})
+SERVER_COMMANDS = frozenset({"home", "limits", "serve", "user", "worker"})
 
 
 def floor_of(path: Path) -> str:

@@ -107,7 +107,7 @@ async def tidy(platform: Platform) -> None:
     limits = platform.settings.limits
     async with platform.database.metadata() as connection:
         await connection.execute(
-            "DELETE FROM carto_like.batch_jobs WHERE turn IS NULL AND updated_at < now() - "
-            "make_interval(secs => CASE WHEN status = 'pending' OR fallback_status = 'pending' THEN %s ELSE %s END)",
+            "DELETE FROM carto_like.batch_jobs WHERE turn IS NULL AND updated_at < now() - make_interval("
+            "secs => CASE WHEN status = 'pending' OR fallback_status = 'pending' THEN %s ELSE %s END)",
             (limits.batch_kept_waiting, limits.batch_kept),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ _LONGEST_MS = 2**31 - 1
 _LOOK_SECONDS = 5.0
 _RETRY_SECONDS = 0.5
 _ATTEMPTS = 20
+_SLICE_SECONDS = 0.2
 _CHUNK_ROWS = 128
 # After one of these part of a text may be there to stay although the rest was cancelled.
 _COMMITTING = frozenset({"commit", "end", "call", "do", "prepare"})
@@ -49,11 +51,17 @@ class Outcome:
     untouched: bool = False
 
 
-async def run_turn(platform: Platform, *, account_id: UUID) -> None:
-    """Run the next text of an account's queue, if something waits."""
-    turn = await take(platform, account_id)
-    if turn is None:
-        return
+async def run_turns(platform: Platform, *, account_id: UUID) -> None:
+    """Run what waits in an account's queue: one text, and more if they are short."""
+    end = time.monotonic() + _SLICE_SECONDS
+    while (turn := await take(platform, account_id)) is not None:
+        await _run_turn(platform, turn)
+        # Others have waited for their turn meanwhile; this account has another one coming.
+        if time.monotonic() >= end:
+            return
+
+
+async def _run_turn(platform: Platform, turn: Turn) -> None:
     stop = asyncio.Event()
     running = asyncio.ensure_future(_run(platform, turn, stop))
     try:
@@ -136,13 +144,10 @@ def _after_stop(turn: Turn, stopped: Stopped) -> Outcome:
 
 
 def _reason(error: psycopg.Error) -> str:
-    message = error.diag.message_primary
-    if isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08")[:2] in ("08", "57"):
-        # A cancellation that the query's own role asked for is in this class, too.
-        if isinstance(error, psycopg.errors.QueryCanceled):
-            return message or _TIMEOUT
-        return f"{_LOST}: {message}" if message else _LOST
-    return message or str(error).strip()
+    ended = error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
+    if isinstance(error, psycopg.OperationalError) and ended:
+        return _LOST
+    return error.diag.message_primary or str(error).strip()
 
 
 async def _told_to_stop(platform: Platform, turn: Turn, stop: asyncio.Event) -> None:
@@ -165,4 +170,4 @@ async def _recover(platform: Platform, job: StalledJob) -> bool:
     return False
 
 
-BATCH = Task(TASK, "batch", run_turn, _recover, tidy=tidy, once=True)
+BATCH = Task(TASK, "batch", run_turns, _recover, tidy=tidy, once=True)

@@ -1,0 +1,31 @@
+"""``carto-like worker``: another process that runs the platform's jobs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import click
+
+from carto_like.cli.home import at_home
+from carto_like.cli.limits import limited
+from carto_like.cli.output import say
+from carto_like.server.deployment import Home, joined
+from carto_like.server.jobs.process import work
+from carto_like.server.launch import configure_logging, interruptible
+from carto_like.server.settings import Limits
+
+__all__ = ["worker"]
+
+
+@click.command()
+@at_home
+@limited
+def worker(home: Home, limits: Limits) -> None:
+    """Run batch jobs and imports, beside those that 'serve' runs itself.
+
+    Any number of workers may run, on any machine that reaches the database. SIGINT (Ctrl-C) and SIGTERM let
+    jobs finish that end soon, put the others back and stop it.
+    """
+    configure_logging()
+    with interruptible(), joined(home) as settings:
+        work(replace(settings, limits=limits), lambda: say("The worker is ready. Ctrl-C stops it."))
