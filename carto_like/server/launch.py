@@ -9,6 +9,7 @@ import logging
 import multiprocessing
 import multiprocessing.connection
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -111,8 +112,7 @@ def _run(settings: Settings, workers: int, listener: socket.socket, stack: ExitS
             raise StartError("The server did not start; its log says why.")
         return
     # Each worker counts in files here, and whichever is asked for metrics adds them up.
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="carto-like-metrics-"))
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(_metrics_folder(settings.data_dir))
     config = ServerConfig(
         partial(worker_app, settings),
         settings.limits,
@@ -126,6 +126,22 @@ def _run(settings: Settings, workers: int, listener: socket.socket, stack: ExitS
         process.exitcode not in (0, -signal.SIGTERM) for process in supervisor.processes
     ):
         raise StartError("A worker did not start; its log says why.")
+
+
+@contextmanager
+def _metrics_folder(data_dir: Path | None) -> Iterator[str]:
+    """An empty folder; in the data directory, where a killed server's is found again and emptied."""
+    if data_dir is None:
+        with tempfile.TemporaryDirectory(prefix="carto-like-metrics-") as name:
+            yield name
+        return
+    folder = data_dir / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    try:
+        yield str(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def worker_app(settings: Settings) -> Application:
