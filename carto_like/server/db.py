@@ -68,6 +68,11 @@ class Database:
         )
 
     @property
+    def query_timeout(self) -> float:
+        """Seconds that a client's statement may run, 0 for any time."""
+        return self._settings.limits.query_timeout
+
+    @property
     def open_logins(self) -> int:
         """Connections that are open for clients' SQL."""
         return self._logins.open_connections

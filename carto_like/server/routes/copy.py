@@ -20,11 +20,13 @@ from carto_like.server.platform import Platform
 from carto_like.server.ratelimit import limit
 from carto_like.server.services.bulkload import plan
 from carto_like.server.services.copy import NOT_FROM_CLIENT, NOT_TO_CLIENT, copy_in, copy_out, set_timeout
+from carto_like.server.services.profiles import used_bytes
 from carto_like.server.sqlapi.family import JSON, Endpoint, Exchange, as_problem
 from carto_like.server.sqlapi.guard import Guard, Stopped
 from carto_like.server.sqlapi.gunzip import packer
 from carto_like.server.sqlapi.parameters import query_parameters, read_parameters
 from carto_like.server.sqlapi.problems import body_of
+from carto_like.server.sqlapi.scanning import scan
 from carto_like.server.sqlapi.upload import ClientLeft, Upload
 
 _DEFAULT_NAME = "carto-sql-copyto.dmp"
@@ -54,7 +56,7 @@ class CopyRoutes:
             return
         try:
             sql = _checked(query_parameters(request).get("q"))
-            parsed = parse_copy(sql)
+            parsed = await scan(parse_copy, sql)
             if parsed is not None:
                 _check_import(parsed)
             await self._load(exchange, principal, sql, upload)
@@ -80,9 +82,7 @@ class CopyRoutes:
         if not account.quota_bytes:
             return None
         async with self._platform.database.metadata() as conn:
-            cursor = await conn.execute("SELECT cartodb.CDB_UserDataSize(%s)", (account.schema,))
-            row = await cursor.fetchone()
-        return max(0, account.quota_bytes - int(row[0] if row else 0))
+            return max(0, account.quota_bytes - await used_bytes(conn, account))
 
     async def _load(self, exchange: Exchange, principal: Principal, sql: str, upload: Upload) -> None:
         database = self._platform.database
@@ -132,7 +132,7 @@ class CopyRoutes:
         require_api(principal, "sql")
         exchange.headers["Vary"] = "Authorization"
         sql = _checked(parameters.get("q"))
-        parsed = parse_copy(sql)
+        parsed = await scan(parse_copy, sql)
         if parsed is not None:
             _check_export(parsed)
         database = self._platform.database

@@ -24,6 +24,7 @@ from carto_like.server.sqlapi.family import JSON, Endpoint, Exchange, Family, is
 from carto_like.server.sqlapi.guard import Guard
 from carto_like.server.sqlapi.notices import listening
 from carto_like.server.sqlapi.parameters import Parameters, read_parameters
+from carto_like.server.sqlapi.scanning import scan
 from carto_like.server.sqlapi.wire import Connection
 
 _CONTENT_TYPES = {"json": JSON, "geojson": JSON, "csv": "text/csv; charset=utf-8; header=present"}
@@ -62,7 +63,7 @@ class Wanted:
         }
 
 
-def read_wanted(parameters: Parameters) -> Wanted:
+async def read_wanted(parameters: Parameters) -> Wanted:
     """Check the parameters of ``/sql``; raises Problem 400."""
     sql = parameters.get("q")
     if not isinstance(sql, str):
@@ -73,7 +74,7 @@ def read_wanted(parameters: Parameters) -> Wanted:
         raise Problem(400, "The callback must be the name of a function")
     decimals = parameters.integer("dp")
     return Wanted(
-        sql=_windowed(sql, parameters),
+        sql=await _windowed(sql, parameters),
         format=_format(parameters),
         file_name=_file_name(given_name or _DEFAULT_NAME),
         attachment=bool(given_name or parameters.last_text("format")),
@@ -101,12 +102,13 @@ def _file_name(name: str) -> str:
     return _UNFIT.sub("_", stem) or _DEFAULT_NAME
 
 
-def _windowed(sql: str, parameters: Parameters) -> str:
+async def _windowed(sql: str, parameters: Parameters) -> str:
     page, size = parameters.integer("page"), parameters.integer("rows_per_page")
     paged = page is not None and size is not None
     direction = (parameters.text("sort_order") or "").lower()
     try:
-        return window(
+        return await scan(
+            window,
             sql,
             order_by=parameters.text("order_by"),
             descending={"asc": False, "desc": True}.get(direction),
@@ -135,7 +137,7 @@ class SqlRoute:
         )
         require_api(principal, "sql")
         exchange.headers["Vary"] = "Authorization"
-        wanted = read_wanted(parameters)
+        wanted = await read_wanted(parameters)
         exported = await self._run(exchange, principal, wanted)
         if exported is not None:
             with exported:

@@ -16,6 +16,7 @@ from carto_like.server.errors import Problem
 from carto_like.server.sqlapi.notices import Notices
 from carto_like.server.sqlapi.problems import problem_of
 from carto_like.server.sqlapi.rows import RowEncoder
+from carto_like.server.sqlapi.scanning import scan
 from carto_like.server.sqlapi.types import Types
 from carto_like.server.sqlapi.wire import Columns, Connection, Row, describe, events
 
@@ -139,7 +140,7 @@ async def geojson_blocks(conn: Connection, query: Query, types: Types) -> AsyncG
 
     Raises psycopg.Error or Problem only before the first row; later errors become a member of the document.
     """
-    inner = without_semicolon(query.sql)
+    inner = await scan(without_semicolon, query.sql)
     columns = await describe(conn, f"SELECT * FROM (\n{inner}\n) AS q")
     sql = _geojson_sql(inner, columns, query)
     blocks = Blocks('{"type": "FeatureCollection", "features": [')

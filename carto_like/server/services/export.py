@@ -14,6 +14,7 @@ import psycopg
 from carto_like.pure.pgtext import without_semicolon
 from carto_like.server.errors import Problem
 from carto_like.server.services.answers import Query
+from carto_like.server.sqlapi.scanning import scan
 from carto_like.server.sqlapi.types import Types
 from carto_like.server.sqlapi.wire import Columns, Connection, Row, describe, events
 
@@ -29,7 +30,7 @@ async def export_csv(conn: Connection, query: Query, types: Types) -> IO[bytes]:
     Raises:
         Problem: the query fails; PostgreSQL's own words when it was refused before it ran.
     """
-    wrapped = f"SELECT * FROM (\n{without_semicolon(query.sql)}\n) AS q"
+    wrapped = f"SELECT * FROM (\n{await scan(without_semicolon, query.sql)}\n) AS q"
     try:
         await describe(conn, wrapped)
     except psycopg.Error as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import quote
 
 import orjson
 import psycopg
@@ -16,6 +15,7 @@ from carto_like.server.accounts import Account
 from carto_like.server.errors import Problem
 from carto_like.server.platform import Platform
 from carto_like.server.sqlapi.guard import Stopped
+from carto_like.server.sqlapi.headers import header_text
 from carto_like.server.sqlapi.problems import body_of, problem_of
 from carto_like.server.sqlapi.types import Types
 
@@ -66,7 +66,7 @@ class Exchange:
             self.headers |= {"Carto-User": account.name, "Carto-User-Id": str(account.id)}
         client = self.request.query_params.get("client") if b"client=" in scope["query_string"] else None
         if client:
-            self.headers["Carto-Client"] = _header_text(client)
+            self.headers["Carto-Client"] = header_text(client)
 
     async def gone(self) -> None:
         """Return when the client has left; the body must have been read."""
@@ -151,8 +151,3 @@ def as_problem(error: Problem | psycopg.Error | Stopped) -> Problem | None:
 def is_callback(name: str) -> bool:
     """Whether a name can be called in JavaScript without doing anything else."""
     return _CALLBACK.fullmatch(name) is not None
-
-
-def _header_text(text: str) -> str:
-    """A text fit for a header: what is not printable ASCII is percent-encoded."""
-    return quote(text, safe=" !#$%&'()*+,-./:;<=>?@[]^_`{|}~\"\\")

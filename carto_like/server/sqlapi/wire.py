@@ -28,6 +28,7 @@ _BATCH_ROWS = 256
 # libpq reads 16 KiB at a time, or one row when that is larger: this bounds a batch of wide rows.
 _BATCH_READS = 4
 NO_SOURCE = "No source stream defined"
+ENCODING_CHANGED = "client_encoding must stay UTF8: answers are sent in UTF-8"
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,7 @@ class _Reader:
         try:
             self._load(result)
         except UnicodeDecodeError as error:
-            raise psycopg.DataError("client_encoding must stay UTF8: answers are sent in UTF-8") from error
+            raise psycopg.DataError(ENCODING_CHANGED) from error
         if result.status == pq.ExecStatus.TUPLES_OK:
             events += self._flush()
             events.append(_done(result))
@@ -278,8 +279,12 @@ class _Reader:
 
 def _columns(result: pq.abc.PGresult) -> Columns:
     places = range(result.nfields)
+    try:
+        names = tuple((result.fname(i) or b"").decode() for i in places)
+    except UnicodeDecodeError as error:
+        raise psycopg.DataError(ENCODING_CHANGED) from error
     return Columns(
-        tuple((result.fname(i) or b"").decode() for i in places),
+        names,
         tuple(result.ftype(i) for i in places),
         tuple(result.fmod(i) for i in places),
     )
