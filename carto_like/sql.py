@@ -13,6 +13,7 @@ from typing import Any, Literal
 import requests
 
 from carto_like import _copying as copying
+from carto_like._copyout import CopyResponse, as_text
 from carto_like.core.files import appending, replacing
 from carto_like.core.options import UNSET, Timeout, Unset
 from carto_like.core.progress import Meter, ProgressOption
@@ -110,6 +111,7 @@ class SQLClient:
             CartoRateLimitException: too many requests.
             PartialResultException: the statement failed after the first rows had been sent.
         """
+        sql = copying.statement(sql)
         if format is not None and format not in _PARSED_FORMATS:
             parse_json = False
         with copying.carto_errors():
@@ -136,6 +138,9 @@ class SQLClient:
         Raises:
             CartoException: as for :meth:`send`; errors in the middle are raised while iterating.
         """
+        if request_args.pop("format", None) not in (None, "json"):
+            raise CartoConfigurationException("rows come as JSON; ask for other formats with send()")
+        sql = copying.statement(sql)
         with copying.carto_errors():
             options = {**_options(timeout, retry, sql), **copying.download(self.auth_client)}
             response = self._ask(sql, do_post, None, options, request_args)
@@ -276,7 +281,8 @@ class CopySQLClient:
             progress: as for :meth:`copyfrom`.
 
         Raises:
-            CartoConfigurationException: a row or value cannot be written; says which. Nothing is stored.
+            CartoConfigurationException: a row, a value or a name cannot be written; says which. Nothing is
+                stored.
             CartoException: as for :meth:`copyfrom`.
         """
         source = copying.RowSource(rows, columns)
@@ -284,9 +290,9 @@ class CopySQLClient:
         body = Body(
             lambda: encode_rows(source.open(), names, strict=columns is None), replayable=source.replayable
         )
-        query = copy_statement(table, names)
         options = _options(timeout, retry)
         try:
+            query = copy_statement(table, names)
             return self._upload(query, body, compress, compression_level, options, progress)
         except CopyValueError as error:
             raise CartoConfigurationException(str(error)) from error
@@ -296,12 +302,12 @@ class CopySQLClient:
     ) -> requests.Response:
         """The answer to ``COPY ... TO STDOUT``, unread: iterate over it, or use ``iter_content``.
 
-        An error in the middle of the data cannot be seen in this raw answer; the other methods raise it.
-
         Raises:
             CartoException: the statement failed, or the server could not be reached.
             CartoRateLimitException: too many requests.
+            PartialResultException: while reading: the statement failed after the first data had been sent.
         """
+        query = copying.statement(query)
         place, method = ("params", "get") if len(query) < MAX_GET_QUERY_LEN else ("data", "post")
         with copying.carto_errors():
             options = {**copying.patience(self.client), **_options(timeout, retry, query)}
@@ -313,7 +319,7 @@ class CopySQLClient:
                 **copying.download(self.client),
             )
             copying.raise_for_error(self.client, response)
-        return response
+        return CopyResponse.of(response)
 
     def copyto_file_object(
         self,
@@ -363,7 +369,7 @@ class CopySQLClient:
     ) -> ResponseStream:
         """The rows as a file to read from; errors in the middle of the data are raised while reading."""
         response = self.copyto(query, timeout=timeout, retry=retry)
-        return ResponseStream(response, copying.complete_blocks(self.client, response))
+        return ResponseStream(response, copying.blocks(self.client, response))
 
     def _upload(
         self,
@@ -375,6 +381,7 @@ class CopySQLClient:
         progress: ProgressOption,
     ) -> dict[str, Any]:
         headers = {"Content-Type": "application/octet-stream"}
+        query = copying.statement(query)
         body = body.watched(progress, "upload")
         if copying.worth_compressing(compress, self.client.base_url):
             headers["Content-Encoding"] = "gzip"
@@ -394,10 +401,10 @@ class CopySQLClient:
 
     def _write(self, response: requests.Response, file: Any, progress: ProgressOption) -> None:
         meter = Meter(progress, copying.known_length(response), "download")
-        blocks = meter.watch(copying.complete_blocks(self.client, response))
+        blocks = meter.watch(copying.blocks(self.client, response))
         with closing(response), closing(meter):
             if isinstance(file, io.TextIOBase):
-                for text in copying.as_text(blocks):
+                for text in as_text(blocks):
                     file.write(text)
             else:
                 for block in blocks:

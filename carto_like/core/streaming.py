@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import IO, Any
 
 import requests
@@ -117,12 +117,12 @@ def _open_source(data: Any, block: int) -> tuple[_Opener, int | None, bool]:
         return (lambda: response_blocks(data, block)), None, False
     if hasattr(data, "read"):
         return _open_file(data, block)
-    if not hasattr(data, "__iter__"):
+    if isinstance(data, Mapping) or not hasattr(data, "__iter__"):
         raise TypeError(
             f"cannot send a {type(data).__name__}: expected bytes, text, a file, a path or an iterable"
         )
-    # Iterating a second time starts anew only with containers; iterators would go on where they stopped.
-    return (lambda: coalesce(data, block)), None, iter(data) is not data
+    # Iterating a second time surely starts anew only with containers.
+    return (lambda: coalesce(data, block)), None, isinstance(data, Collection)
 
 
 def _file_blocks(path: os.PathLike[str], block: int) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from carto_like.core import _pyrestcli
 from carto_like.core.retry import IDEMPOTENT, Retry
 from carto_like.exceptions import (
     BadRequestException,
+    CartoConfigurationException,
     CartoException,
     CartoRateLimitException,
     CartoResponseFormatException,
@@ -193,6 +194,37 @@ def test_rows_of_a_query_that_fails(client: SQLClient) -> None:
     responses.replace(responses.POST, URL, body='{"rows":[{"a":1},')
     with pytest.raises(CartoResponseFormatException, match="too early"):
         list(client.iterate("select"))
+
+
+@pytest.mark.parametrize("format", ["csv", "geojson"])
+def test_rows_come_in_one_format(format: str, client: SQLClient) -> None:
+    with pytest.raises(CartoConfigurationException, match="JSON"):
+        client.iterate("select 1", format=format)
+
+
+class Built:
+    """What a library that builds queries gives."""
+
+    def __str__(self) -> str:
+        return "select 1"
+
+
+@pytest.mark.parametrize("statement", [b"select 1", Built()])
+@responses.activate
+def test_statements_that_are_not_text(statement: Any, client: SQLClient) -> None:
+    responses.post(URL, json=RESULT)
+    responses.get(URL, json=RESULT)
+    client.send(statement)
+    assert sent_form() == {"q": "select 1"}
+    client.send(statement, do_post=False)
+    assert sent_query()["q"] == "select 1"
+    assert len(list(client.iterate(statement))) == 2
+
+
+def test_no_statement(client: SQLClient) -> None:
+    for call in (client.send, client.iterate):
+        with pytest.raises(CartoConfigurationException, match="needed"):
+            call(None)  # type: ignore[arg-type]
 
 
 def chunk(data: bytes) -> bytes:

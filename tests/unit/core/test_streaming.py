@@ -75,7 +75,7 @@ def test_everything_that_can_be_sent(number: int, tmp_path: Path) -> None:
         assert joined(body) == CONTENT
 
 
-@pytest.mark.parametrize("nonsense", [5, None, object()])
+@pytest.mark.parametrize("nonsense", [5, None, object(), {"a": 1}])
 def test_what_cannot_be_sent(nonsense: Any) -> None:
     with pytest.raises(TypeError, match=type(nonsense).__name__):
         Body.of(nonsense)
