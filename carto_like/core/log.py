@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-__all__ = ["BLANK", "get_logger", "is_secret_name", "quiet_urllib3", "redact", "redacted_request"]
+__all__ = ["BLANK", "blank", "get_logger", "is_secret_name", "quiet_urllib3", "redact", "redacted_request"]
 
 BLANK = "***"
 
@@ -29,11 +29,23 @@ def get_logger(name: str) -> logging.Logger:
     return logging.getLogger(f"carto_like.{name}")
 
 
+def blank(value: Any, secrets: Iterable[str]) -> Any:
+    """Text, or text anywhere in a JSON value, with each of the secrets blanked out."""
+    if isinstance(value, str):
+        for secret in secrets:
+            if len(secret) >= _SHORTEST_SECRET:
+                value = value.replace(secret, BLANK)
+        return value
+    if isinstance(value, list):
+        return [blank(item, secrets) for item in value]
+    if isinstance(value, dict):
+        return {name: blank(item, secrets) for name, item in value.items()}
+    return value
+
+
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """The text with credentials in addresses, and each of the given secrets, blanked out."""
-    for secret in secrets:
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, BLANK)
+    text = blank(text, secrets)
     text = _USER_INFO.sub(rf"\1{BLANK}@", text)
     return _PARAMETER.sub(rf"\1{BLANK}", text)
 
