@@ -223,6 +223,6 @@ def routes(platform: Platform) -> list[Route]:
     """The routes of COPY, relative to a user's root."""
     handlers = CopyRoutes(platform)
     return [
-        Route("/api/{version}/sql/copyfrom", Endpoint(handlers.copy_from), methods=["POST", "OPTIONS"]),
-        Route("/api/{version}/sql/copyto", Endpoint(handlers.copy_to), methods=["GET", "POST", "OPTIONS"]),
+        Route("/api/{version}/sql/copyfrom", Endpoint(handlers.copy_from), methods=["POST"]),
+        Route("/api/{version}/sql/copyto", Endpoint(handlers.copy_to), methods=["GET", "POST"]),
     ]

@@ -35,7 +35,7 @@ _DASHBOARD: dict[str, Any] = {
 def routes(platform: Platform) -> list[Route]:
     """The routes, relative to a user's root."""
     people = _People(platform)
-    get = ["GET", "OPTIONS"]
+    get = ["GET"]
     return [
         Route("/api/v1/users/{anybody:path}", answering(people.show), methods=get),
         Route("/api/v3/me", answering(people.me), methods=get),

@@ -20,7 +20,7 @@ from carto_like.server.sqlapi.problems import body_of, problem_of
 from carto_like.server.sqlapi.types import Types
 
 JSON = "application/json; charset=utf-8"
-_CORS = {
+CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Headers": "*",
     "Access-Control-Expose-Headers": "*",
@@ -60,7 +60,7 @@ class Exchange:
         self.receive = receive
         self.started = False
         self._send = send
-        self.headers: Headers = {**_CORS, "X-Served-By-Host": _HOST}
+        self.headers: Headers = {**CORS, "X-Served-By-Host": _HOST}
         account: Account | None = scope["state"].get("account")
         if account is not None:
             self.headers |= {"Carto-User": account.name, "Carto-User-Id": str(account.id)}
@@ -97,7 +97,10 @@ class Exchange:
 
     async def refuse(self, problem: Problem, *, last: bool = True) -> None:
         """Send a problem, as a call of the client's function when it wants one."""
-        body = orjson.dumps(body_of(problem))
+        told = body_of(problem)
+        if problem.status >= 500:
+            told["request_id"] = self.request.scope["state"]["request_id"]
+        body = orjson.dumps(told)
         headers = {"Content-Type": JSON, "Content-Disposition": "inline", **problem.headers}
         status = problem.status
         callback = self.request.query_params.get("callback")
@@ -121,10 +124,6 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         exchange = Exchange(scope, receive, send)
-        if exchange.request.method == "OPTIONS":
-            exchange.headers = dict(_CORS)
-            await exchange.answer(200, {}, b"")
-            return
         try:
             await self._handler(exchange)
         except (Problem, psycopg.Error, Stopped) as error:
