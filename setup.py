@@ -30,6 +30,9 @@ EXTRAS = {
         "cryptography>=42",
         "prometheus-client>=0.20",
         "platformdirs>=4",
+        # GDAL is in the wheel of pyogrio; 0.10 is built for Python 3.13.
+        "pyogrio>=0.10",
+        "pyarrow>=15",
         "tzdata",
     ],
     "dev": [

@@ -30,6 +30,11 @@ class Limits:
     """Every limit of the platform. Zero means unlimited unless the help says otherwise."""
 
     query_timeout: float = _limit(300.0, "seconds a SQL API query may run")
+    export_timeout: float = _limit(300.0, "seconds an export to csv, kml, shp, gpkg or spatialite may take")
+    export_processes: int = _limit(
+        4, "processes that write kml, shp, gpkg and spatialite at once; never unlimited"
+    )
+    document_max_bytes: int = _limit(64 * 2**20, "bytes of rows in one topojson or arraybuffer document")
     copy_timeout: float = _limit(18_000.0, "seconds a COPY may take, either way")
     cancel_grace: float = _limit(2.0, "seconds a cancelled query has left before its session is terminated")
     copy_max_bytes: int = _limit(0, "bytes received (as sent, compressed or not) that one COPY may hold")
@@ -51,6 +56,8 @@ class Limits:
     def __post_init__(self) -> None:
         if self.connections < 1:
             raise ValueError("connections must be 1 or more: without a connection no query can run")
+        if self.export_processes < 1:
+            raise ValueError("export_processes must be 1 or more: they write the files")
 
     @classmethod
     def table(cls) -> list[tuple[str, Any, str]]:

@@ -142,7 +142,7 @@ async def geojson_blocks(conn: Connection, query: Query, types: Types) -> AsyncG
     """
     inner = await scan(without_semicolon, query.sql)
     columns = await describe(conn, f"SELECT * FROM (\n{inner}\n) AS q")
-    sql = _geojson_sql(inner, columns, query)
+    sql = geojson_statement(inner, columns, query)
     blocks = Blocks('{"type": "FeatureCollection", "features": [')
     encoder = None
     error = None
@@ -150,7 +150,7 @@ async def geojson_blocks(conn: Connection, query: Query, types: Types) -> AsyncG
         async with aclosing(events(conn, sql, chunk=query.chunk)) as stream:
             async for event in stream:
                 if isinstance(event, Columns):
-                    encoder = RowEncoder(_tail(event), types.geojson)
+                    encoder = RowEncoder(properties_of(event), types.geojson)
                 elif isinstance(event, list) and encoder is not None:
                     query.count(event)
                     blocks.add_items(_features(event, encoder))
@@ -165,7 +165,8 @@ async def geojson_blocks(conn: Connection, query: Query, types: Types) -> AsyncG
     yield blocks.take(), True
 
 
-def _geojson_sql(inner: str, columns: Columns, query: Query) -> str:
+def geojson_statement(inner: str, columns: Columns, query: Query) -> str:
+    """A statement for the geometry as GeoJSON, then the properties; raises the 400 for no ``the_geom``."""
     places = {name: place for place, name in enumerate(columns.names) if name not in query.skip}
     if "the_geom" not in places:
         raise Problem(400, 'column "the_geom" does not exist')
@@ -178,7 +179,8 @@ def _geojson_sql(inner: str, columns: Columns, query: Query) -> str:
     return f"SELECT {','.join(listed)} FROM (\n{inner}\n) AS q({aliases})"
 
 
-def _tail(columns: Columns) -> Columns:
+def properties_of(columns: Columns) -> Columns:
+    """The columns of such a statement but the geometry."""
     return Columns(columns.names[1:], columns.oids[1:], columns.mods[1:])
 
 

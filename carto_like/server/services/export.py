@@ -56,10 +56,11 @@ async def _write_csv(conn: Connection, sql: str, query: Query, types: Types, tar
                     query.count(event)
                     writer.write(event)
     except psycopg.Error as error:
-        raise _run_problem(error, query) from error
+        raise run_problem(error, query) from error
 
 
-def _run_problem(error: psycopg.Error, query: Query) -> Problem:
+def run_problem(error: psycopg.Error, query: Query) -> Problem:
+    """What to tell of an error that came while rows were read for an export."""
     problem = query.explain(error)
     # Class 42 is PostgreSQL's "syntax error or access rule violation": refused before anything ran.
     if problem.status != 400 or (error.sqlstate or "").startswith("42"):
