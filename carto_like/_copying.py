@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any
 
 import requests
 
-from carto_like.core._pyrestcli import RestException
 from carto_like.core.client import Client
-from carto_like.core.errors import SdkError
 from carto_like.core.failures import Failure
 from carto_like.core.options import DEFAULT_TIMEOUT
 from carto_like.core.streaming import response_blocks
 from carto_like.core.urls import is_loopback
-from carto_like.exceptions import CartoConfigurationException, CartoException, CartoTransportException
+from carto_like.exceptions import CartoConfigurationException, CartoTransportException
 from carto_like.pure.chunks import BLOCK
 
 __all__ = [
     "RowSource",
     "block_size",
     "blocks",
-    "carto_errors",
     "download",
     "known_length",
     "patience",
@@ -34,17 +30,6 @@ __all__ = [
 
 # The service lets a COPY run for five hours, in which it may be silent while it builds indexes.
 _COPY_TIMEOUT = (10.0, 5 * 3600.0)
-
-
-@contextmanager
-def carto_errors() -> Iterator[None]:
-    """Let nothing out but CARTO's errors, whatever kind of client is in use."""
-    try:
-        yield
-    except CartoException:
-        raise
-    except (RestException, SdkError, requests.RequestException) as error:
-        raise CartoException(error) from error
 
 
 def patience(client: Any) -> dict[str, Any]:

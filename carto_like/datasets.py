@@ -14,7 +14,7 @@ from carto_like.core.fields import (
     IntegerField,
 )
 from carto_like.core.manager import Absent
-from carto_like.exceptions import CartoException
+from carto_like.exceptions import CartoException, wrapped
 from carto_like.fields import (
     DailyCountsField,
     PermissionField,
@@ -23,7 +23,7 @@ from carto_like.fields import (
     UserField,
     VisualizationField,
 )
-from carto_like.resources import Manager, WarnResource, wrapped
+from carto_like.resources import Manager, WarnResource
 
 __all__ = [
     "API_ENDPOINT",

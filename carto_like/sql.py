@@ -19,7 +19,7 @@ from carto_like.core.options import UNSET, Timeout, Unset
 from carto_like.core.progress import Meter, ProgressOption
 from carto_like.core.retry import Retry
 from carto_like.core.streaming import Body, Source
-from carto_like.exceptions import CartoConfigurationException, PartialResultException
+from carto_like.exceptions import CartoConfigurationException, PartialResultException, wrapped
 from carto_like.pure.copytext import CopyValueError, copy_statement, encode_rows
 from carto_like.rows import Rows
 from carto_like.utils import ResponseStream
@@ -114,7 +114,7 @@ class SQLClient:
         sql = copying.statement(sql)
         if format is not None and format not in _PARSED_FORMATS:
             parse_json = False
-        with copying.carto_errors():
+        with wrapped():
             response = self._ask(sql, do_post, format, _options(timeout, retry, sql), request_args)
             data = self.auth_client.get_response_data(response, bool(parse_json))
         if isinstance(data, dict) and data.get("error"):
@@ -141,7 +141,7 @@ class SQLClient:
         if request_args.pop("format", None) not in (None, "json"):
             raise CartoConfigurationException("rows come as JSON; ask for other formats with send()")
         sql = copying.statement(sql)
-        with copying.carto_errors():
+        with wrapped():
             options = {**_options(timeout, retry, sql), **copying.download(self.auth_client)}
             response = self._ask(sql, do_post, None, options, request_args)
             copying.raise_for_error(self.auth_client, response)
@@ -309,7 +309,7 @@ class CopySQLClient:
         """
         query = copying.statement(query)
         place, method = ("params", "get") if len(query) < MAX_GET_QUERY_LEN else ("data", "post")
-        with copying.carto_errors():
+        with wrapped():
             options = {**copying.patience(self.client), **_options(timeout, retry, query)}
             response: requests.Response = self.client.send(
                 self.api_url + "/copyto",
@@ -387,7 +387,7 @@ class CopySQLClient:
             headers["Content-Encoding"] = "gzip"
             body = body.compressed(level)
         url = self.api_url + "/copyfrom"
-        with copying.carto_errors(), closing(body):
+        with wrapped(), closing(body):
             response = self.client.send(
                 url,
                 "post",

@@ -380,3 +380,10 @@ def test_nonsense_is_refused_before_it_is_sent(arguments: Any) -> None:
     with pytest.raises(CartoException) as caught:
         APIKeyAuthClient(HOSTED, KEY).send("x", "post", **arguments)
     assert isinstance(caught.value, ConfigurationError)
+
+
+@pytest.mark.parametrize("kind", [APIKeyAuthClient, AuthAPIClient])
+def test_a_key_that_is_not_text_is_refused_and_not_shown(kind: Any) -> None:
+    with pytest.raises(CartoException, match="text, not bytes") as caught:
+        kind(HOSTED, KEY.encode())
+    assert KEY not in str(caught.value)
