@@ -20,6 +20,7 @@ __all__ = [
     "RowSource",
     "block_size",
     "blocks",
+    "checked_level",
     "download",
     "known_length",
     "patience",
@@ -49,6 +50,13 @@ def download(client: Any) -> dict[str, Any]:
 def worth_compressing(compress: Any, base_url: str) -> bool:
     """Whether to compress an upload to this server."""
     return compress == "always" or (bool(compress) and not is_loopback(base_url))
+
+
+def checked_level(level: Any) -> int:
+    """The level of compression, if there is such a one."""
+    if not isinstance(level, int) or not -1 <= level <= 9:
+        raise CartoConfigurationException(f"levels of compression go from 1 to 9, not {level!r}")
+    return level
 
 
 def block_size(least: int) -> int:

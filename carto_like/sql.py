@@ -232,6 +232,8 @@ class CopySQLClient:
         progress: ProgressOption = False,
     ) -> dict[str, Any]:
         """Stream a file that is open for reading, from where it stands; see :meth:`copyfrom`."""
+        if not hasattr(file_object, "read"):
+            raise CartoConfigurationException(f"a file is needed, not {type(file_object).__name__}")
         return self.copyfrom(
             query, file_object, compress, compression_level, timeout=timeout, retry=retry, progress=progress
         )
@@ -385,7 +387,7 @@ class CopySQLClient:
         body = body.watched(progress, "upload")
         if copying.worth_compressing(compress, self.client.base_url):
             headers["Content-Encoding"] = "gzip"
-            body = body.compressed(level)
+            body = body.compressed(copying.checked_level(level))
         url = self.api_url + "/copyfrom"
         with wrapped(), closing(body):
             response = self.client.send(

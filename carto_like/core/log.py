@@ -84,5 +84,6 @@ _FILTER = _RedactingFilter()
 
 
 def quiet_urllib3() -> None:
-    """Keep keys out of urllib3's debug lines, which show whole addresses; harmless when repeated."""
-    logging.getLogger("urllib3.connectionpool").addFilter(_FILTER)
+    """Keep keys out of urllib3's lines, which show whole addresses; harmless when repeated."""
+    for name in ("connectionpool", "poolmanager", "util.retry"):
+        logging.getLogger(f"urllib3.{name}").addFilter(_FILTER)

@@ -268,6 +268,19 @@ def test_statements_that_are_not_text(client: CopySQLClient) -> None:
     assert len(responses.calls) == 2
 
 
+@pytest.mark.parametrize("level", [99, -2, None, "9"])
+def test_levels_of_compression(level: Any, client: CopySQLClient) -> None:
+    with pytest.raises(CartoConfigurationException, match="1 to 9"):
+        client.copyfrom(FROM, DATA, "always", level)
+
+
+@pytest.mark.parametrize("path", ["/tmp/x.csv", None, Path("x.csv")])
+def test_the_path_of_a_file_is_no_file(path: Any, client: CopySQLClient) -> None:
+    """Its name would be stored as data."""
+    with pytest.raises(CartoConfigurationException, match="a file is needed"):
+        client.copyfrom_file_object(FROM, path)
+
+
 # Rows in
 
 

@@ -44,7 +44,7 @@ def test_a_missing_bundle_of_certificates_is_a_matter_of_configuration(
 
 @pytest.mark.parametrize("timeout", ["soon", 0, -1])
 def test_what_is_no_timeout(timeout: Any) -> None:
-    with pytest.raises(OwnConfigurationError, match="(?i)timeout"):
+    with pytest.raises(OwnConfigurationError, match=r"(?i)timeout"):
         KeyClient(BASE).send("x", "get", timeout=timeout)
 
 
