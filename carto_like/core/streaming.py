@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import IO, Any
 
@@ -112,7 +113,10 @@ def _open_source(data: Any, block: int) -> tuple[_Opener, int | None, bool]:
     if isinstance(data, (bytes, bytearray, memoryview)):
         return (lambda: slices(data, block)), memoryview(data).nbytes, True
     if isinstance(data, os.PathLike):
-        return (lambda: _file_blocks(data, block)), os.stat(data).st_size, True
+        known = os.stat(data)
+        # A pipe has no size, and nothing in it a second time.
+        regular = stat.S_ISREG(known.st_mode)
+        return (lambda: _file_blocks(data, block)), known.st_size if regular else None, regular
     if hasattr(data, "iter_content"):
         return (lambda: response_blocks(data, block)), None, False
     if hasattr(data, "read"):
