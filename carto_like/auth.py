@@ -18,6 +18,7 @@ from carto_like.core.client import Client
 from carto_like.core.credentials import Basic, with_parameters
 from carto_like.core.errors import SdkError
 from carto_like.core.failures import Failure
+from carto_like.core.log import blank
 from carto_like.core.options import DEFAULT_TIMEOUT, UNSET, Timeout, Unset
 from carto_like.core.retry import Retry
 from carto_like.core.urls import is_loopback
@@ -124,7 +125,10 @@ class BaseAuthClient(Client):
         """
         response = super().send(relative_path, http_method, timeout=timeout, retry=retry, **requests_args)
         if CartoRateLimitException.is_rate_limited(response):
-            raise CartoRateLimitException(response)
+            error = CartoRateLimitException(response)
+            vars(error).update(blank(dict(vars(error)), self.secrets()))
+            error.args = (blank(response.text, self.secrets()),)
+            raise error
         return response
 
     def make_failure(self, failure: Failure) -> SdkError:

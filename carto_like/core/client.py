@@ -141,13 +141,10 @@ class Client(BaseAuthClient):
             ForeignOriginError: the address is not on this client's server.
             ConfigurationError: the request cannot be sent as it is.
         """
-        method = http_method.upper()
-        url = self._resolve(relative_path)
-        arguments = self.sign(method, {**requests_args, "url": url, "method": method})
-        self._complete(arguments, self.timeout if isinstance(timeout, Unset) else timeout)
-        policy = self.retry if isinstance(retry, Unset) else as_retry(retry)
+        # Nothing that holds credentials stays in this frame, whose variables error reports may show.
+        delivery = self._prepare(relative_path, http_method.upper(), timeout, retry, requests_args)
         try:
-            outcome = Delivery(self.session, arguments, policy, self.clock, self.secrets()).run()
+            outcome = delivery.run()
         except SdkError as error:
             raise failures.convert(error, self.error_type(type(error))) from None
         if isinstance(outcome, failures.Failure):
@@ -228,6 +225,20 @@ class Client(BaseAuthClient):
             where = redact(url, self.secrets())
             raise self.error_type(ForeignOriginError)(f"{where} is not on the server {redact(self.base_url)}")
         return url
+
+    def _prepare(
+        self,
+        relative_path: str,
+        method: str,
+        timeout: Timeout | Unset,
+        retry: Retry | int | bool | Unset | None,
+        requests_args: Mapping[str, Any],
+    ) -> Delivery:
+        url = self._resolve(relative_path)
+        arguments = self.sign(method, {**requests_args, "url": url, "method": method})
+        self._complete(arguments, self.timeout if isinstance(timeout, Unset) else timeout)
+        policy = self.retry if isinstance(retry, Unset) else as_retry(retry)
+        return Delivery(self.session, arguments, policy, self.clock, self.secrets())
 
     def _complete(self, arguments: dict[str, Any], timeout: Timeout) -> None:
         arguments["headers"] = _with_user_agent(arguments.get("headers"), self.user_agent)

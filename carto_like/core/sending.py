@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import requests
@@ -34,10 +34,10 @@ class Delivery:
     """
 
     session: requests.Session
-    arguments: Mapping[str, Any]
+    arguments: Mapping[str, Any] = field(repr=False)
     policy: Retry
     clock: Clock
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
 
     def run(self) -> requests.Response | Failure:
         """The answer, its address without secrets, or why there is none.
