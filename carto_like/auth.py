@@ -154,7 +154,7 @@ class NoAuthClient(BaseAuthClient, _pyrestcli.NoAuthClient):
         """The arguments as they are."""
         if not reads(method, arguments["url"]) and not self._warned:
             self._warned = True
-            warnings.warn("writing without authentication", stacklevel=4)
+            warnings.warn("writing without authentication", stacklevel=5)
         return dict(arguments)
 
 
