@@ -114,12 +114,14 @@ class Writer:
     async def _write(self, data: bytes) -> None:
         stdin = self._process.stdin
         assert stdin is not None
-        try:
+        # Not every event loop takes what is written after the other end has gone.
+        if not stdin.is_closing():
             stdin.write(data)
-            await stdin.drain()
-        except (BrokenPipeError, ConnectionResetError):
-            await self._process.wait()
-            raise self._failure() from None
+            with suppress(BrokenPipeError, ConnectionResetError):
+                await stdin.drain()
+        # A process that is done with all it got may be gone before we look.
+        if stdin.is_closing() and await self._process.wait():
+            raise self._failure()
 
     async def finish(self, gone: Gone, seconds: float | None) -> IO[bytes]:
         """The file, complete, open at its beginning and gone from its folder.

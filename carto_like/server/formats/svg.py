@@ -19,14 +19,17 @@ _MARGIN = 6
 _HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="no"?>\n<svg xmlns="http://www.w3.org/2000/svg" '
 _STYLE = 'version="1.1" fill="none" stroke="black" stroke-width="1"'
 
-# Everything is one statement, so that the query runs once: PostgreSQL keeps its geometries, on disk when
-# they are many, until their extent is known. And so all errors of the query come before the first row.
+# Everything is one statement, so that the query runs once: PostgreSQL keeps its rows, on disk when they are
+# many, until their extent is known. And so all errors of the query come before the first row, those in
+# columns that are not drawn, too.
 _SQL = """
-WITH q AS MATERIALIZED (
-    SELECT row_number() OVER () AS n, ST_CurveToLine(c{place}::geometry) AS g
-    FROM (
+WITH s({aliases}) AS MATERIALIZED (
+SELECT * FROM (
 {inner}
-) AS s({aliases}) WHERE c{place} IS NOT NULL
+) AS s
+), q AS MATERIALIZED (
+    SELECT row_number() OVER () AS n, ST_CurveToLine(c{place}::geometry) AS g
+    FROM s WHERE c{place} IS NOT NULL
 ), e AS (
     SELECT ST_Extent(g) AS box FROM q
 ), f AS (
