@@ -14,14 +14,12 @@ from starlette.routing import Route
 
 from carto_like.pure.pgtext import window
 from carto_like.server.accounts import Principal
-from carto_like.server.authentication import account_of, authenticate, require_api
 from carto_like.server.errors import Problem
 from carto_like.server.formats.catalog import FORMATS
 from carto_like.server.formats.export import Export
 from carto_like.server.formats.ogr import Writers
 from carto_like.server.formats.svg import svg_blocks
 from carto_like.server.platform import Platform
-from carto_like.server.ratelimit import limit
 from carto_like.server.services.analysis import Analysis, Freshness, analyse, check_system_tables
 from carto_like.server.services.answers import Block, Query, Tally, geojson_blocks, json_blocks
 from carto_like.server.services.export import read_blocks
@@ -135,13 +133,7 @@ class SqlRoute:
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one request."""
         parameters = await read_parameters(exchange.request)
-        account = account_of(exchange.request)
-        exchange.headers.update(await limit(self._platform, account, "query"))
-        principal = await authenticate(
-            self._platform, exchange.request, account=account, body=parameters.body_keys
-        )
-        require_api(principal, "sql")
-        exchange.headers["Vary"] = "Authorization"
+        principal = await exchange.admit(self._platform, "query", parameters.body_keys)
         wanted = await read_wanted(parameters)
         async with Export(wanted.format, wanted.file_name, self._writers, self._limits) as export:
             await self._run(exchange, principal, wanted, export)

@@ -11,9 +11,11 @@ import psycopg
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from carto_like.server.accounts import Account
+from carto_like.server.accounts import Account, Principal
+from carto_like.server.authentication import account_of, authenticate, require_api
 from carto_like.server.errors import Problem
 from carto_like.server.platform import Platform
+from carto_like.server.ratelimit import limit
 from carto_like.server.sqlapi.guard import Stopped
 from carto_like.server.sqlapi.headers import header_text
 from carto_like.server.sqlapi.problems import body_of, problem_of
@@ -67,6 +69,26 @@ class Exchange:
         client = self.request.query_params.get("client") if b"client=" in scope["query_string"] else None
         if client:
             self.headers["Carto-Client"] = header_text(client)
+
+    async def admit(
+        self, platform: Platform, group: str, body: Mapping[str, object] | None = None
+    ) -> Principal:
+        """Who asks, after the checks that come before a request is looked at.
+
+        Args:
+            platform: who knows keys and limits.
+            group: the rate limits that count.
+            body: parameters of the body, where it may hold a key.
+
+        Raises:
+            Problem: 429, 401 or 403.
+        """
+        account = account_of(self.request)
+        self.headers.update(await limit(platform, account, group))
+        principal = await authenticate(platform, self.request, account=account, body=body)
+        require_api(principal, "sql")
+        self.headers["Vary"] = "Authorization"
+        return principal
 
     async def gone(self) -> None:
         """Return when the client has left; the body must have been read."""
