@@ -104,9 +104,9 @@ def test_preflight_requests_run_nothing(api: Api) -> None:
     assert response.headers["Access-Control-Allow-Headers"] == "*"
 
 
-@pytest.mark.parametrize("q", ["select 1", "bad sql"])
-def test_every_answer_names_host_and_account(api: Api, account: TestAccount, q: str) -> None:
-    response = api.get(SQL, params={"q": q, "client": "me é\r\n"}, headers={"X-Request-Id": "abc-1"})
+@pytest.mark.parametrize("query", [{"q": "select 1"}, {"q": "bad sql"}, {}, {"q": "select 1", "format": "x"}])
+def test_every_answer_names_host_and_account(api: Api, account: TestAccount, query: dict[str, str]) -> None:
+    response = api.get(SQL, params={**query, "client": "me é\r\n"}, headers={"X-Request-Id": "abc-1"})
     headers = response.headers
     assert headers["Access-Control-Allow-Origin"] == headers["Access-Control-Expose-Headers"] == "*"
     assert headers["X-Served-By-Host"]

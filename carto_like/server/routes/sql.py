@@ -134,6 +134,9 @@ class SqlRoute:
         """Answer one request."""
         parameters = await read_parameters(exchange.request)
         principal = await exchange.admit(self._platform, "query", parameters.body_keys)
+        # Known before a connection is borrowed: the catalogs are read on another one.
+        await self._family.types()
+        exchange.headers["X-Served-By-DB-Host"] = self._family.database_host
         wanted = await read_wanted(parameters)
         async with Export(wanted.format, wanted.file_name, self._writers, self._limits) as export:
             await self._run(exchange, principal, wanted, export)
@@ -143,8 +146,6 @@ class SqlRoute:
 
     async def _run(self, exchange: Exchange, principal: Principal, wanted: Wanted, export: Export) -> None:
         """Run the query; what is not a file is sent while it runs."""
-        # Known before a connection is borrowed: the catalogs are read on another one.
-        await self._family.types()
         database = self._platform.database
         tally = Tally()
         try:
@@ -158,7 +159,6 @@ class SqlRoute:
                     grace=self._limits.cancel_grace,
                 ) as guard,
             ):
-                exchange.headers["X-Served-By-DB-Host"] = _host(conn)
                 found = await self._analyse(conn, principal, wanted.sql)
                 query = Query(
                     wanted.sql,
@@ -250,12 +250,6 @@ def _chunk(found: Analysis) -> int:
     if found.rows is None or found.rows < _MANY_ROWS:
         return 1
     return max(1, min(_CHUNK_ROWS, int(_CHUNK_BYTES / max(found.width, 1))))
-
-
-def _host(conn: Connection) -> str:
-    host = conn.pgconn.host.decode()
-    # A folder is where the socket of a private database lies: nothing for clients to know.
-    return "localhost" if host.startswith(("/", "@")) or not host else host
 
 
 def _database(conn: Connection) -> str:

@@ -34,10 +34,15 @@ Headers = dict[str, str]
 
 
 class Family:
-    """One server's SQL API as its routes share it."""
+    """One server's SQL API as its routes share it.
+
+    Attributes:
+        database_host: where the database is, known once :meth:`types` has been called.
+    """
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
+        self.database_host = "localhost"
         self._types: Types | None = None
 
     async def types(self) -> Types:
@@ -45,6 +50,10 @@ class Family:
         if self._types is None:
             async with self.platform.database.metadata() as conn:
                 self._types = await Types.load(conn, self.platform.settings.timezone)
+                host = conn.pgconn.host.decode()
+            # A folder is where the socket of a private database lies: nothing for clients to know.
+            if host and not host.startswith(("/", "@")):
+                self.database_host = host
         return self._types
 
 
