@@ -194,7 +194,7 @@ class DatasetManager(Manager[Dataset]):
         """
         params = {"type": "table", "exclude_shared": "true", **_DEPENDENTS}
         given = client_args.pop("params", None) or {}
-        with wrapped():
+        with wrapped(self.client):
             return super().send(url, http_method, params={**params, **given}, **client_args)
 
     def is_sync_table(self, archive: Any, interval: int | None, **import_args: Any) -> bool:

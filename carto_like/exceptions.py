@@ -296,11 +296,16 @@ TWINS: Mapping[type[SdkError], type[SdkError]] = {
 
 
 @contextmanager
-def wrapped() -> Iterator[None]:
-    """Make a ``CartoException`` of what a foreign client fails with; CARTO's own clients raise no other."""
+def wrapped(client: Any) -> Iterator[None]:
+    """Make a ``CartoException`` of what a foreign client fails with; CARTO's own clients raise no other.
+
+    With those, any other error is that of the data to send, and stays what it is.
+    """
     try:
         yield
     except CartoException:
         raise
     except (SdkError, _pyrestcli.RestException, requests.RequestException) as error:
+        if getattr(client, "error_types", None) is ERROR_TYPES:
+            raise
         raise CartoException(error) from error

@@ -48,7 +48,7 @@ class AsyncResource(Resource):
         Raises:
             CartoException: the job could not be started; ``args[0]`` tells why.
         """
-        with wrapped():
+        with wrapped(self.client):
             self.send(self.get_collection_endpoint(), "post", **client_params)
 
     def refresh(self) -> None:

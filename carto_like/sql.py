@@ -114,7 +114,7 @@ class SQLClient:
         sql = copying.statement(sql)
         if format is not None and format not in _PARSED_FORMATS:
             parse_json = False
-        with wrapped():
+        with wrapped(self.auth_client):
             response = self._ask(sql, do_post, format, _options(timeout, retry, sql), request_args)
             data = self.auth_client.get_response_data(response, bool(parse_json))
         if isinstance(data, dict) and data.get("error"):
@@ -141,7 +141,7 @@ class SQLClient:
         if request_args.pop("format", None) not in (None, "json"):
             raise CartoConfigurationException("rows come as JSON; ask for other formats with send()")
         sql = copying.statement(sql)
-        with wrapped():
+        with wrapped(self.auth_client):
             options = {**_options(timeout, retry, sql), **copying.download(self.auth_client)}
             response = self._ask(sql, do_post, None, options, request_args)
             copying.raise_for_error(self.auth_client, response)
@@ -311,7 +311,7 @@ class CopySQLClient:
         """
         query = copying.statement(query)
         place, method = ("params", "get") if len(query) < MAX_GET_QUERY_LEN else ("data", "post")
-        with wrapped():
+        with wrapped(self.client):
             options = {**copying.patience(self.client), **_options(timeout, retry, query)}
             response: requests.Response = self.client.send(
                 self.api_url + "/copyto",
@@ -389,7 +389,7 @@ class CopySQLClient:
             headers["Content-Encoding"] = "gzip"
             body = body.compressed(copying.checked_level(level))
         url = self.api_url + "/copyfrom"
-        with wrapped(), closing(body):
+        with wrapped(self.client), closing(body):
             response = self.client.send(
                 url,
                 "post",

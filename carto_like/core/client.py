@@ -142,11 +142,9 @@ class Client(BaseAuthClient):
             ConfigurationError: the request cannot be sent as it is.
         """
         # Nothing that holds credentials stays in this frame, whose variables error reports may show.
-        delivery = self._prepare(relative_path, http_method.upper(), timeout, retry, requests_args)
-        try:
-            outcome = delivery.run()
-        except SdkError as error:
-            raise failures.convert(error, self.error_type(type(error))) from None
+        outcome = self._prepare(relative_path, http_method.upper(), timeout, retry, requests_args).run()
+        if isinstance(outcome, SdkError):
+            raise failures.convert(outcome, self.error_type(type(outcome))) from None
         if isinstance(outcome, failures.Failure):
             raise self.make_failure(outcome) from outcome.cause
         return outcome

@@ -16,7 +16,10 @@ from carto_like.core.redirects import follow
 from carto_like.core.retry import Retry
 from carto_like.core.streaming import Body, SourceFailed
 
-__all__ = ["Delivery"]
+__all__ = ["Delivery", "Outcome"]
+
+Outcome = requests.Response | Failure | SdkError
+"""An answer, the lack of one, or the reason why the request must not be sent."""
 
 _LOG = get_logger("http")
 
@@ -39,13 +42,10 @@ class Delivery:
     clock: Clock
     secrets: tuple[str, ...] = field(repr=False)
 
-    def run(self) -> requests.Response | Failure:
+    def run(self) -> Outcome:
         """The answer, its address without secrets, or why there is none.
 
-        Raises:
-            ConfigurationError: the request cannot be sent as it is.
-            RedirectError: a redirect must not be followed.
-            ForeignOriginError: a write is redirected to another server.
+        Raises whatever the data to send raised, and nothing else: those errors are the caller's.
         """
         attempt = 0
         while True:
@@ -59,24 +59,24 @@ class Delivery:
             _LOG.info("%s again in %.1f s: %s", self.arguments["method"], wait, describe(outcome))
             self.clock.sleep(wait)
 
-    def _send(self) -> requests.Response | Failure:
+    def _send(self) -> Outcome:
         started = self.clock.now()
-        problem: BaseException | None = None
-        outcome: requests.Response | Failure
+        source_error: BaseException | None = None
+        outcome: Outcome
         try:
             outcome = self._exchange()
         except requests.RequestException as error:
             outcome = Failure.of(error, self.arguments, self.secrets)
         except SourceFailed as error:
-            problem = error.original
-        except SdkError:
-            raise
+            source_error = error.original
+        except SdkError as error:
+            outcome = error
         except (OSError, ValueError) as error:
             # Files of certificates and timeouts are checked late, and not by requests' own errors.
-            problem = ConfigurationError(redact(str(error), self.secrets))
-        # Outside of the handlers, so that nothing which may quote a key is kept as context.
-        if problem is not None:
-            raise problem
+            outcome = ConfigurationError(redact(str(error), self.secrets))
+        # Outside of the handler, so that the caller's error keeps the context it came with.
+        if source_error is not None:
+            raise source_error
         self._log(outcome, self.clock.now() - started)
         return outcome
 
@@ -101,8 +101,10 @@ class Delivery:
             answer.url = redact(str(answer.url), self.secrets)
         return response
 
-    def _wait_after(self, outcome: requests.Response | Failure, attempt: int) -> float | None:
+    def _wait_after(self, outcome: Outcome, attempt: int) -> float | None:
         """Seconds before the next attempt, or None when there is to be none."""
+        if isinstance(outcome, SdkError):
+            return None
         body, method = self.arguments.get("data"), self.arguments["method"]
         if isinstance(body, Body) and body.started and not body.replayable:
             return None
@@ -118,7 +120,7 @@ class Delivery:
                 return None
         return self.policy.wait(attempt, retry_after, self.clock.chance())
 
-    def _log(self, outcome: requests.Response | Failure, seconds: float) -> None:
+    def _log(self, outcome: Outcome, seconds: float) -> None:
         url = outcome.url if isinstance(outcome, requests.Response) else self.arguments["url"]
         _LOG.debug(
             "%s %s %s %.0f ms",

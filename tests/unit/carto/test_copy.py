@@ -15,6 +15,7 @@ import requests
 import responses
 
 from carto_like.auth import APIKeyAuthClient, NoAuthClient
+from carto_like.core.errors import TransportError
 from carto_like.core.retry import Retry
 from carto_like.core.streaming import Body
 from carto_like.exceptions import (
@@ -218,19 +219,24 @@ def test_a_rate_limit_is_waited_for_when_the_data_can_be_read_again(client: Copy
         assert len(sent) == 1
 
 
-@responses.activate
-def test_an_error_of_the_source_is_the_callers_own(client: CopySQLClient) -> None:
+@pytest.mark.parametrize(
+    "mine",
+    [ZeroDivisionError("mine"), TransportError("mine"), requests.ConnectionError("mine"), OSError("mine")],
+)
+def test_an_error_of_the_source_is_the_callers_own(mine: Exception) -> None:
+    """Also when the rows come from another platform, whose errors are of the same family."""
+
     def rows() -> Iterator[bytes]:
         yield DATA
-        raise ZeroDivisionError("mine")
+        raise mine
 
     def take(exchange: Exchange) -> None:
         exchange.read_body()
 
     with raw_server(take) as server:
-        responses.add_passthru(server.url)
-        with pytest.raises(ZeroDivisionError, match="mine"):
+        with pytest.raises(type(mine), match="mine") as caught:
             local(server.url).copyfrom(FROM, rows())
+        assert caught.value is mine
 
 
 class Cursor:

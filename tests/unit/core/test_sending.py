@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
@@ -46,6 +47,23 @@ def test_a_missing_bundle_of_certificates_is_a_matter_of_configuration(
 def test_what_is_no_timeout(timeout: Any) -> None:
     with pytest.raises(OwnConfigurationError, match=r"(?i)timeout"):
         KeyClient(BASE).send("x", "get", timeout=timeout)
+
+
+def test_an_error_of_the_data_stays_what_it_is() -> None:
+    """Also one of the library's own, from the client that the data come from."""
+    cause = KeyError("reason")
+
+    def read(exchange: Exchange) -> None:
+        exchange.read_body()
+
+    def data() -> Iterator[bytes]:
+        yield b"x"
+        raise ConfigurationError("the source's") from cause
+
+    with raw_server(read) as server, pytest.raises(ConfigurationError) as caught:
+        KeyClient(server.url).send("x", "post", data=data())
+    assert type(caught.value) is ConfigurationError
+    assert caught.value.__cause__ is cause
 
 
 @responses.activate
