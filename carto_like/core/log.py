@@ -17,8 +17,9 @@ __all__ = ["BLANK", "blank", "get_logger", "is_secret_name", "quiet_urllib3", "r
 BLANK = "***"
 
 _SECRET_WORD = r"[\w.-]*(?:api[_-]?key|map_key|token|secret|password|passwd|signature|jwt)"
+# Both begin where a word does: looking for them at each letter would take hours in a long text.
 _PARAMETER = re.compile(rf"(?i)(?<![\w.-])({_SECRET_WORD}(?:=|%3D))([^&\s'\"<>#,;)\]}}]+)")
-_USER_INFO = re.compile(r"(?i)([a-z][a-z0-9+.-]*://)[^/\s@?#]+@")
+_USER_INFO = re.compile(r"(?i)(?<![a-z0-9+.-])([a-z0-9+.-]+://)[^/\s@?#]+@")
 _SECRET_HEADER = re.compile(r"(?i)auth|token|secret|cookie|api[_-]?key|password")
 # A secret this short is a word that ordinary texts contain.
 _SHORTEST_SECRET = 6
