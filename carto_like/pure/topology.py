@@ -1,6 +1,6 @@
 """Geometries as a topology (TopoJSON): borders that several of them share are kept once.
 
-Coordinates are rounded to a grid of :data:`CELLS` cells each way. Lines and rings are cut where they meet
+Coordinates are rounded to a grid of ten thousand cells each way. Lines and rings are cut where they meet
 or part, and every piece, called an arc, gets a number; a piece that was met before, in either direction,
 keeps the number it has.
 """
