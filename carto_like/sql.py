@@ -216,6 +216,9 @@ class CopySQLClient:
             CartoException: the server refused, or could not be reached. Nothing was stored, unless the
                 connection was lost while it answered.
             CartoRateLimitException: too many requests.
+            TypeError: this is nothing that can be sent.
+
+        What reading the data raises is passed on as it is, and nothing is stored.
         """
         body = Body.of(iterable_data, block=copying.block_size(DEFAULT_CHUNK_SIZE))
         return self._upload(query, body, compress, compression_level, _options(timeout, retry), progress)
@@ -337,6 +340,8 @@ class CopySQLClient:
         Raises:
             CartoException: as for :meth:`copyto`, also when the data end too early.
         """
+        if not hasattr(file_object, "write"):
+            raise CartoConfigurationException(f"a file is needed, not {type(file_object).__name__}")
         self._write(self.copyto(query, timeout=timeout, retry=retry), file_object, progress)
 
     def copyto_file_path(

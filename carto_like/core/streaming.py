@@ -67,7 +67,11 @@ class Body:
 
     @classmethod
     def of(cls, data: Source, *, block: int = BLOCK) -> Body:
-        """A body out of anything in :data:`Source`; a file is sent from where it stands."""
+        """A body out of anything in :data:`Source`; a file is sent from where it stands.
+
+        Raises:
+            TypeError: it is none of these.
+        """
         opener, size, replayable = _open_source(data, block)
         return cls(opener, size=size, replayable=replayable)
 

@@ -285,6 +285,8 @@ def test_the_path_of_a_file_is_no_file(path: Any, client: CopySQLClient) -> None
     """Its name would be stored as data."""
     with pytest.raises(CartoConfigurationException, match="a file is needed"):
         client.copyfrom_file_object(FROM, path)
+    with pytest.raises(CartoConfigurationException, match="a file is needed"):
+        client.copyto_file_object(TO, path)
 
 
 # Rows in
