@@ -277,7 +277,7 @@ def test_no_auth_client_warns_once_and_for_writes_only() -> None:
         assert "api_key" not in str(call.request.url)
 
 
-@pytest.mark.parametrize("path", ["api/v2/sql/copyfrom", "api/v2/sql/job/", "api/v1/map/named"])
+@pytest.mark.parametrize("path", ["api/v2/sql/copyfrom", "api/v2/sql/job/", "api/v1/map/"])
 @responses.activate
 def test_which_posts_write(path: str) -> None:
     responses.post(HOSTED + path, json={})
