@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -259,6 +260,20 @@ def test_a_full_lock_table_is_emptied_with_the_request(
         make_account(platform_server)
         assert rows_of(api, "SELECT pg_try_advisory_lock(1) AS got") == [{"got": True}]
     assert api.sql("CREATE TABLE t (a int)").status_code == 200
+
+
+def test_notifications_are_kept_by_nobody(api: Api) -> None:
+    """They come to whoever listens, without being asked for, and may be as many as anybody likes."""
+    flood = "SELECT count(pg_notify('flood', repeat('y', 7000) || i)) AS n FROM generate_series(1, 1000) i"
+    q = f"LISTEN flood; COMMIT; {flood}; COMMIT; SELECT 1 AS a"
+    tracemalloc.start()
+    try:
+        for _ in range(4):
+            assert rows_of(api.anonymous, q) == [{"n": 1000}, {"a": 1}]
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 5_000_000
 
 
 def test_long_texts_are_looked_through_beside_other_requests() -> None:

@@ -95,11 +95,18 @@ def _wake(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
+def take_in(pgconn: pq.abc.PGconn) -> None:
+    """Read what the server has sent; notifications are dropped, as anybody can send any number of them."""
+    pgconn.consume_input()
+    while pgconn.notifies() is not None:
+        continue
+
+
 async def flush(pgconn: pq.abc.PGconn) -> None:
     """Send all that libpq holds, reading meanwhile so that neither side waits for the other."""
     while pgconn.flush():
         await _movable(pgconn)
-        pgconn.consume_input()
+        take_in(pgconn)
 
 
 async def start(conn: Connection, sql: str) -> None:
@@ -120,7 +127,7 @@ async def next_result(pgconn: pq.abc.PGconn) -> pq.abc.PGresult | None:
     """The next result, or None when the whole text has been answered; errors come as results."""
     while pgconn.is_busy():
         await readable(pgconn)
-        pgconn.consume_input()
+        take_in(pgconn)
     return pgconn.get_result()
 
 
@@ -134,7 +141,7 @@ async def finish_copy_in(pgconn: pq.abc.PGconn, error: str | None = None) -> Non
     """End a COPY into the server: complete, or failed with ``error`` so that nothing of it stays."""
     while pgconn.put_copy_end(error.encode() if error is not None else None) == 0:
         await _movable(pgconn)
-        pgconn.consume_input()
+        take_in(pgconn)
     await flush(pgconn)
 
 
@@ -146,7 +153,7 @@ async def skip_copy_out(pgconn: pq.abc.PGconn) -> None:
             return
         if size == 0:
             await readable(pgconn)
-            pgconn.consume_input()
+            take_in(pgconn)
 
 
 async def drain(conn: Connection) -> None:
@@ -211,7 +218,7 @@ async def events(conn: Connection, sql: str, *, chunk: int = 1) -> AsyncGenerato
         for event in reader.due():
             yield event
         await readable(pgconn)
-        pgconn.consume_input()
+        take_in(pgconn)
 
 
 class _Reader:
