@@ -1,4 +1,4 @@
-"""What a private cluster needs of the operating system: folders, an unprivileged user, processes."""
+"""What a private cluster needs of the operating system: folders, and a user that may do little."""
 
 from __future__ import annotations
 
@@ -101,28 +101,6 @@ def remove_socket_dir(folder: str | None) -> None:
     """Remove such a folder; nothing happens to any other."""
     if folder and Path(folder).name.startswith(_SOCKET_PREFIX):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether there is a process of this number."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def command_line(pid: int) -> str:
-    """The command with which a process was started; empty when there is none."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except FileNotFoundError:
-        answer = subprocess.run(
-            ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-        )
-        return answer.stdout
 
 
 def tail(path: Path) -> str:

@@ -16,9 +16,7 @@ from psycopg.conninfo import make_conninfo
 
 from .clusterdir import (
     SUPERUSER,
-    command_line,
     initialise,
-    is_alive,
     make_data_dir,
     make_socket_dir,
     remove_socket_dir,
@@ -28,6 +26,7 @@ from .clusterdir import (
 )
 from .datalock import DataDirectoryBusy, DataLock
 from .errors import StartError
+from .processes import command_line, is_alive
 from .programs import INSTALL_HELP, Programs, find_programs
 
 _START_SECONDS = 60.0
