@@ -30,8 +30,8 @@ EXTRAS = {
         "cryptography>=42",
         "prometheus-client>=0.20",
         "platformdirs>=4",
-        # GDAL is in the wheel of pyogrio; 0.10 is built for Python 3.13.
-        "pyogrio>=0.10",
+        # GDAL is in the wheel of pyogrio; before 0.12 it cannot write SpatiaLite.
+        "pyogrio>=0.12",
         "pyarrow>=15",
         "tzdata",
     ],

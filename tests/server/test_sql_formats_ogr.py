@@ -122,10 +122,10 @@ def test_reference_systems_that_gdal_may_not_know_are_no_error(
     assert layer.geometries[0] is not None
 
 
-@pytest.mark.parametrize(("srid", "crs"), [(102003, "ESRI:102003"), (900913, "EPSG:3857")])
-def test_reference_systems_of_other_authorities(api: Api, tmp_path: Path, srid: int, crs: str) -> None:
+@pytest.mark.parametrize(("srid", "name"), [(102003, "USA_Contiguous_Albers"), (900913, "EPSG:3857")])
+def test_reference_systems_of_other_authorities(api: Api, tmp_path: Path, srid: int, name: str) -> None:
     q = f"SELECT 1 AS a, ST_SetSRID(ST_MakePoint(1, 2), {srid}) AS the_geom"
-    assert layer_of(api, tmp_path, q, "gpkg").info["crs"] == crs
+    assert name in layer_of(api, tmp_path, q, "gpkg").info["crs"]
 
 
 @EVERY
