@@ -32,7 +32,7 @@ class Limits:
     query_timeout: float = _limit(300.0, "seconds a SQL API query may run")
     export_timeout: float = _limit(300.0, "seconds an export to csv, kml, shp, gpkg or spatialite may take")
     export_processes: int = _limit(
-        4, "processes that write kml, shp, gpkg and spatialite at once; never unlimited"
+        4, "processes that write kml, shp, gpkg and spatialite at once, in each worker; never unlimited"
     )
     document_max_bytes: int = _limit(64 * 2**20, "bytes of rows in one topojson or arraybuffer document")
     copy_timeout: float = _limit(18_000.0, "seconds a COPY may take, either way")
@@ -44,7 +44,9 @@ class Limits:
     url_max_bytes: int = _limit(64 * 2**10, "bytes of a request line, longer ones answer 414")
     header_max_bytes: int = _limit(64 * 2**10, "bytes of all request headers, longer ones answer 431")
     row_max_bytes: int = _limit(0, "bytes of one result row of the SQL API")
-    connections: int = _limit(40, "database connections that clients' SQL may hold at once; never unlimited")
+    connections: int = _limit(
+        40, "database connections that clients' SQL may hold at once, in each worker; never unlimited"
+    )
     connection_wait: float = _limit(10.0, "seconds a request waits for a connection before it answers 503")
     connection_idle: float = _limit(60.0, "seconds an unused connection is kept open")
     quota_bytes: int = _limit(0, "bytes of storage of a new user")
