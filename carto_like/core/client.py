@@ -155,13 +155,13 @@ class Client(BaseAuthClient):
         Raises:
             ApiError: the status is 400 or more; the class tells which.
             ResponseFormatError: the content is not JSON.
+            TransportError: the connection broke while the content was read.
         """
         if response.status_code >= 400:
             raise self.make_error(response)
-        if response.status_code == requests.codes.no_content or not response.content:
-            return None
-        if not parse_json:
-            return response.content
+        content = None if response.status_code == requests.codes.no_content else self._content_of(response)
+        if not content or not parse_json:
+            return content or None
         try:
             return response.json()
         except ValueError as error:
@@ -213,6 +213,15 @@ class Client(BaseAuthClient):
         return f"<{type(self).__name__} {redact(self.base_url)}>"
 
     # How it is done
+
+    def _content_of(self, response: requests.Response) -> bytes:
+        try:
+            return response.content
+        except requests.RequestException as error:
+            asked = {"method": "reading", "url": response.url}
+            failure = failures.Failure.of(error, asked, self.secrets())
+        # Outside of the handler, so that the original, which may quote the key, is not kept as context.
+        raise self.make_failure(failure) from failure.cause
 
     def _resolve(self, relative_path: str) -> str:
         if not isinstance(relative_path, str):

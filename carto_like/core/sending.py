@@ -96,6 +96,9 @@ class Delivery:
             except SdkError:
                 response.close()
                 raise
+        if response.status_code >= 400:
+            # Also of an answer to be streamed: a connection that breaks here is a failure like any other.
+            _ = response.content
         for answer in (response, *getattr(response, "history", ())):
             # Callers show it, and so does raise_for_status().
             answer.url = redact(str(answer.url), self.secrets)

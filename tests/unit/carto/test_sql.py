@@ -23,7 +23,7 @@ from carto_like.exceptions import (
     PartialResultException,
     RateLimitException,
 )
-from carto_like.sql import SQLClient
+from carto_like.sql import CopySQLClient, SQLClient
 from tests.support.clock import FakeClock
 from tests.support.sockets import Exchange, raw_server
 from tests.unit.sent import sent_query
@@ -264,6 +264,27 @@ def test_a_connection_that_breaks_between_rows() -> None:
         with pytest.raises(CartoTransportException) as caught:
             list(rows)
     assert isinstance(caught.value.args[0], requests.RequestException)
+
+
+@pytest.mark.parametrize("head", [b"400 Bad Request", b"429 Too Many Requests\r\nRetry-After: 3", b"200 OK"])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: list(SQLClient(client).iterate("select")),
+        lambda client: SQLClient(client).send("select"),
+        lambda client: CopySQLClient(client).copyto_stream("COPY t TO STDOUT").read(),
+        lambda client: client.get_response_data(client.send("x", "get", stream=True)),
+    ],
+)
+def test_a_connection_that_breaks_in_the_middle_of_any_answer(ask: Any, head: bytes) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.read_body()
+        exchange.connection.sendall(b"HTTP/1.1 " + head + b"\r\nContent-Length: 100\r\n\r\n{")
+        exchange.hang_up()
+
+    lost = pytest.raises(CartoTransportException)
+    with raw_server(answer) as server, lost:
+        ask(APIKeyAuthClient(server.url + "user/me/", KEY, retry=False))
 
 
 def test_rows_that_nobody_reads_on_are_let_go() -> None:
