@@ -21,9 +21,10 @@ from carto_like.server.errors import Problem
 from carto_like.server.formats.memory import batches, in_file
 from carto_like.server.services.answers import Query
 from carto_like.server.sqlapi.arrays import Nested, parse_array
+from carto_like.server.sqlapi.results import Columns, Row
 from carto_like.server.sqlapi.types import Types
 from carto_like.server.sqlapi.values import NUMBERS
-from carto_like.server.sqlapi.wire import Columns, Connection, Row
+from carto_like.server.sqlapi.wire import Connection
 
 # What a suffix of a column's name asks for: the type of the block, and the code of the array's items.
 _SUFFIXES = {

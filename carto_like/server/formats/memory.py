@@ -11,7 +11,8 @@ import psycopg
 
 from carto_like.server.errors import Problem
 from carto_like.server.services.answers import Query
-from carto_like.server.sqlapi.wire import Columns, Connection, Row, events
+from carto_like.server.sqlapi.results import Columns, Row
+from carto_like.server.sqlapi.wire import Connection, events
 
 _TOO_LARGE = (
     "The result is too large for this format, which is made in memory: ask for fewer rows or another format"

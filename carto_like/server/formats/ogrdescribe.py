@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from carto_like.server.errors import Problem
 from carto_like.server.formats.ogrspec import Spec
+from carto_like.server.sqlapi.results import Columns
 from carto_like.server.sqlapi.types import Types
-from carto_like.server.sqlapi.wire import Columns
 
 # Other types travel and arrive as PostgreSQL's text.
 _KINDS = {

@@ -10,8 +10,9 @@ import psycopg
 from carto_like.pure.pgtext import without_semicolon
 from carto_like.server.errors import Problem
 from carto_like.server.services.answers import Block, Blocks, Query
+from carto_like.server.sqlapi.results import Row
 from carto_like.server.sqlapi.scanning import scan
-from carto_like.server.sqlapi.wire import Connection, Row, describe, events
+from carto_like.server.sqlapi.wire import Connection, describe, events
 
 WIDTH, HEIGHT = 1024, 768
 # Half a circle and half a line: what reaches over the extent of the geometries.

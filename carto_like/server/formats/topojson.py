@@ -12,10 +12,11 @@ from carto_like.pure.pgtext import without_semicolon
 from carto_like.pure.topology import topology
 from carto_like.server.formats.memory import batches, in_file
 from carto_like.server.services.answers import Query, geojson_statement, properties_of
+from carto_like.server.sqlapi.results import Columns
 from carto_like.server.sqlapi.rows import RowEncoder
 from carto_like.server.sqlapi.scanning import scan
 from carto_like.server.sqlapi.types import Types
-from carto_like.server.sqlapi.wire import Columns, Connection, describe
+from carto_like.server.sqlapi.wire import Connection, describe
 
 
 async def export_topojson(conn: Connection, query: Query, types: Types, limit: int) -> IO[bytes]:

@@ -15,10 +15,11 @@ from carto_like.pure.pgtext import quote_identifier, without_semicolon
 from carto_like.server.errors import Problem
 from carto_like.server.sqlapi.notices import Notices
 from carto_like.server.sqlapi.problems import problem_of
+from carto_like.server.sqlapi.results import Columns, Row
 from carto_like.server.sqlapi.rows import RowEncoder
 from carto_like.server.sqlapi.scanning import scan
 from carto_like.server.sqlapi.types import Types
-from carto_like.server.sqlapi.wire import Columns, Connection, Row, describe, events
+from carto_like.server.sqlapi.wire import Connection, describe, events
 
 BLOCK_BYTES = 128 * 1024
 

@@ -14,9 +14,10 @@ import psycopg
 from carto_like.pure.pgtext import without_semicolon
 from carto_like.server.errors import Problem
 from carto_like.server.services.answers import Query
+from carto_like.server.sqlapi.results import Columns, Row
 from carto_like.server.sqlapi.scanning import scan
 from carto_like.server.sqlapi.types import Types
-from carto_like.server.sqlapi.wire import Columns, Connection, Row, describe, events
+from carto_like.server.sqlapi.wire import Connection, describe, events
 
 # Clients look for the name of the tool that once made these files.
 ERROR_PREFIX = "ogr2ogr command return code 1, Error: "
