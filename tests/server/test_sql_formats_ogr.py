@@ -283,10 +283,13 @@ def test_gpkg_has_the_layer_and_the_ids_of_the_table(api: Api, tmp_path: Path) -
     assert list(layer.info["fields"]) == ["name"]
 
 
-def test_gpkg_keeps_a_row_whose_id_means_none(api: Api, tmp_path: Path) -> None:
-    q = f"SELECT i AS cartodb_id, 'x' || i AS name, {POINT} AS the_geom FROM (VALUES (-1), (1), (2)) v(i)"
+@pytest.mark.parametrize("none", ["-1", "NULL"])
+def test_gpkg_keeps_a_row_whose_id_means_none(api: Api, tmp_path: Path, none: str) -> None:
+    q = f"""SELECT i AS cartodb_id, coalesce('x' || i, 'x') AS name, {POINT} AS the_geom
+            FROM (VALUES ({none}), (1), (2)) v(i)"""
     layer = layer_of(api, tmp_path, q, "gpkg")
-    assert (layer.ids, [row["name"] for row in layer.rows]) == ([1, 2, 3], ["x1", "x2", "x-1"])
+    assert layer.ids == [1, 2, 3]
+    assert [row["name"] for row in layer.rows] == ["x1", "x2", "x-1" if none == "-1" else "x"]
 
 
 def test_gpkg_numbers_rows_that_have_no_id(api: Api, tmp_path: Path) -> None:
@@ -332,6 +335,17 @@ def test_spatialite_keeps_all_geometries(api: Api, tmp_path: Path) -> None:
     assert mercator.geometries == [wkb(row["the_geom_webmercator"]) for row in expected]
     shapes = read_layer(path, "my_file(other)").geometries
     assert (shapes[0], shapes[1], shapes[2]) == (None, wkb(expected[1]["other"]), None)
+
+
+@EVERY
+def test_names_may_hold_anything(api: Api, tmp_path: Path, format: str) -> None:
+    q = f"""SELECT 1 AS "a""b", 2 AS "c'd", 3 AS "e; f", 4 AS "Ünï", 5 AS fid, 6 AS {"x" * 63},
+                   7 AS "l<&>m", 'n' || chr(1) || '<&"' || chr(65534) AS o,
+                   {POINT} AS "g""h'i", {POINT} AS "j""k" """
+    layer = layer_of(api, tmp_path, q, format, filename="A#b-%27.x")
+    assert layer.geometries == [wkb("010100000000000000008040400000000000003040")]
+    values = [*layer.rows[0].values(), *layer.ids] if format == "gpkg" else layer.rows[0].values()
+    assert {1, 2, 3, 4, 5, 6, 7} <= {int(value) for value in values if str(value).isdigit()}
 
 
 def test_spatialite_without_geometry_is_a_table(api: Api, tmp_path: Path) -> None:

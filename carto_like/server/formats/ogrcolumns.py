@@ -54,6 +54,11 @@ def finite(column: Column) -> Column:
     return pa.compute.if_else(pa.compute.is_finite(column), column, pa.scalar(None, column.type))
 
 
+def fit_for_xml(column: Column) -> Column:
+    """The texts of a column without the two characters that XML lacks and GDAL overlooks."""
+    return pa.compute.replace_substring_regex(column, "[\ufffe\uffff]", "")
+
+
 def _moment(kind: str, text: str | None) -> Any:
     """One date or time, None for infinity, for years before Christ and after 9999."""
     if text is None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from xml.sax.saxutils import escape
 
 from carto_like.pure.ewkb import Header
 from carto_like.server.formats.ogrspec import Spec
 
 _DBF_NAME = 10
+_NOT_IN_XML = re.compile("[\x00-\x1f\ufffe\uffff]")
 # By the kinds of EWKB: lines, polygons and the curved ones count as the shapefile's own few kinds.
 _SHAPES = {
     1: "POINT",
@@ -54,7 +56,9 @@ def layer_of(spec: Spec, header: Header | None) -> Layer:
 
 def _kml(spec: Spec, _: Header | None) -> Layer:
     name = re.sub(r"[^A-Za-z0-9]", "_", spec.name)
-    return Layer("KML", "export.kml", name, unique_names(_names(spec)), _shapes(spec)[:1])
+    # GDAL writes names into the document as they are, values it makes fit for XML.
+    fields = [escape(_NOT_IN_XML.sub("_", field), {'"': "&quot;"}) for field in unique_names(_names(spec))]
+    return Layer("KML", "export.kml", name, fields, _shapes(spec)[:1])
 
 
 def _shp(spec: Spec, header: Header | None) -> Layer:
@@ -79,9 +83,10 @@ def _gpkg(spec: Spec, _: Header | None) -> Layer:
 
 
 def _spatialite(spec: Spec, _: Header | None) -> Layer:
-    shapes = unique_names([name.lower() for name in _shapes(spec)], taken=["ogc_fid"])
+    # SpatiaLite refuses quotes in the name of a geometry column.
+    shapes = unique_names([re.sub("[\"']", "_", name.lower()) for name in _shapes(spec)], taken=["ogc_fid"])
     fields = unique_names([name.lower() for name in _names(spec)], taken=["ogc_fid", *shapes])
-    options = {"FID": "ogc_fid"}
+    options = {"FID": "ogc_fid", "LAUNDER": "NO"}
     if shapes:
         options["GEOMETRY_NAME"] = shapes[0]
     name = spec.name.lower().replace("-", "_")

@@ -22,13 +22,14 @@ from pyogrio.errors import CRSError
 
 from carto_like.pure.ewkb import Header, read_header, spatialite_blob, without_srid
 from carto_like.server.formats.frames import BrokenOffError, frame, read_frames
-from carto_like.server.formats.ogrcolumns import ARROW_TYPES, Column, column_of, finite
+from carto_like.server.formats.ogrcolumns import ARROW_TYPES, Column, column_of, finite, fit_for_xml
 from carto_like.server.formats.ogrlayers import layer_of
 from carto_like.server.formats.ogrspec import Spec
 from carto_like.server.formats.outcome import REFUSAL, REFUSED, RESULT
 from carto_like.server.formats.spatialite import add_columns
 
 _BATCH_ROWS = 8192
+_NO_ID = (None, "-1")
 _WHOLE = ("int32", "int64")
 _HELD_BYTES = 16 * 2**20
 _GDALS_PREFIX = "Error while writing batch to OGR layer: "
@@ -107,10 +108,9 @@ class Export:
             raise
 
     def _ordered(self) -> Iterator[Rows]:
-        """The rows as they come; in a GeoPackage those with the id -1 last.
+        """The rows as they come; in a GeoPackage those without an id last, which to GDAL -1 means, too.
 
-        To GDAL that id means a row without one. Such rows get a free number, which is only known to be free
-        after all others.
+        They get a number that is free, and which numbers are free is only known after all others.
         """
         places = [place for name, place, kind in self._spec.fields if name == "cartodb_id" and kind in _WHOLE]
         if self._spec.format != "gpkg" or not places:
@@ -118,9 +118,9 @@ class Export:
             return
         late: Rows = []
         for rows in self._batches:
-            others = [row for row in rows if row[places[0]] != "-1"]
+            others = [row for row in rows if row[places[0]] not in _NO_ID]
             if len(others) < len(rows) and len(late) < _BATCH_ROWS:
-                late += [row for row in rows if row[places[0]] == "-1"]
+                late += [row for row in rows if row[places[0]] in _NO_ID]
                 rows = others
             yield rows
         yield late
@@ -128,7 +128,9 @@ class Export:
     def _attribute(self, kind: str, texts: tuple[str | None, ...]) -> Column:
         column = column_of(kind, texts)
         # A .dbf has no way to say "not a number" that other programs would read.
-        return finite(column) if kind == "float64" and self._spec.format == "shp" else column
+        if kind == "float64" and self._spec.format == "shp":
+            return finite(column)
+        return fit_for_xml(column) if kind == "text" and self._spec.format == "kml" else column
 
     def _shapes(self, columns: list[tuple[str | None, ...]]) -> list[Column]:
         """The layer's own geometries; those of other columns are put aside."""
