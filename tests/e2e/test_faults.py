@@ -114,7 +114,10 @@ def test_wrong_keys_are_told_from_missing_rights(client: APIKeyAuthClient, accou
     public = NoAuthClient(account.base_url)
     with pytest.raises(ForbiddenErrorException, match="permission denied for table t"):
         SQLClient(public).send("SELECT * FROM t")
-    with pytest.raises(CartoException, match="permission denied for table t") as caught:
+    with (
+        pytest.warns(UserWarning, match="writing without authentication"),
+        pytest.raises(CartoException, match="permission denied for table t") as caught,
+    ):
         CopySQLClient(public).copyfrom("COPY t FROM STDIN", [b"1\tone\n"])
     assert caught.value.status_code == 403
     assert "f" * 40 not in str(caught.value)
