@@ -6,10 +6,23 @@ with them, so that the documentation and ``carto-like serve --help`` show one an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+RATE_GROUPS = ("query", "copy_from", "copy_to", "job_create", "job_get", "job_delete")
+"""What rate limits can be set for."""
+
+# PostgreSQL counts milliseconds, in 31 bits.
+_LONGEST_SECONDS = 2_000_000
+_NEEDED = {
+    "connections": "without a connection no query can run",
+    "export_processes": "they write the files",
+    "cancel_grace": "a query that is asked to stop needs a moment to do so",
+    "copy_window": "in no time no byte can arrive",
+}
 
 
 def _limit(default: Any, help_text: str) -> Any:
@@ -24,6 +37,10 @@ class RateLimit:
     count: int
     period: float
 
+    def __post_init__(self) -> None:
+        if self.burst < 0 or self.count < 1 or not 0 < self.period < math.inf:
+            raise ValueError("a rate limit needs 1 request or more in a time of more than 0 seconds")
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -36,10 +53,12 @@ class Limits:
     )
     document_max_bytes: int = _limit(64 * 2**20, "bytes of rows in one topojson or arraybuffer document")
     copy_timeout: float = _limit(18_000.0, "seconds a COPY may take, either way")
-    cancel_grace: float = _limit(2.0, "seconds a cancelled query has left before its session is terminated")
+    cancel_grace: float = _limit(
+        2.0, "seconds a cancelled query has left before its session is terminated; never unlimited"
+    )
     copy_max_bytes: int = _limit(0, "bytes received (as sent, compressed or not) that one COPY may hold")
     copy_min_bytes: int = _limit(0, "bytes a COPY must receive in each 15 s window")
-    copy_window: float = _limit(15.0, "seconds of the window of copy_min_bytes")
+    copy_window: float = _limit(15.0, "seconds of the window of copy_min_bytes; never unlimited")
     body_max_bytes: int = _limit(16 * 2**20, "bytes of a request body other than a COPY")
     url_max_bytes: int = _limit(64 * 2**10, "bytes of a request line, longer ones answer 414")
     header_max_bytes: int = _limit(64 * 2**10, "bytes of all request headers, longer ones answer 431")
@@ -52,14 +71,24 @@ class Limits:
     quota_bytes: int = _limit(0, "bytes of storage of a new user")
     rate_limits: Mapping[str, tuple[RateLimit, ...]] = field(
         default_factory=dict,
-        metadata={"help": "rate limits by group: query, copy_from, copy_to, job_create, job_get, job_delete"},
+        metadata={"help": f"rate limits by group: {', '.join(RATE_GROUPS)}"},
     )
 
     def __post_init__(self) -> None:
-        if self.connections < 1:
-            raise ValueError("connections must be 1 or more: without a connection no query can run")
-        if self.export_processes < 1:
-            raise ValueError("export_processes must be 1 or more: they write the files")
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if limit.name == "rate_limits":
+                continue
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{limit.name} must be 0 or more")
+            if not value and limit.name in _NEEDED:
+                least = "1 or more" if isinstance(value, int) else "more than 0"
+                raise ValueError(f"{limit.name} must be {least}: {_NEEDED[limit.name]}")
+            if isinstance(limit.default, float) and value > _LONGEST_SECONDS:
+                raise ValueError(f"{limit.name} must be {_LONGEST_SECONDS} seconds or less, or 0")
+        for group in self.rate_limits:
+            if group not in RATE_GROUPS:
+                raise ValueError(f"there are no rate limits for '{group}', only for {', '.join(RATE_GROUPS)}")
 
     @classmethod
     def table(cls) -> list[tuple[str, Any, str]]:

@@ -223,7 +223,9 @@ def test_addresses_that_others_reach_are_warned_about(
         (("--limit", "nonsense=1"), "there is no limit 'nonsense'"),
         (("--limit", "connections=many"), "'many' is no number"),
         (("--limit", "connections=0"), "connections must be 1 or more"),
+        (("--limit", "query_timeout=nan"), "query_timeout must be 0 or more"),
         (("--rate-limit", "query"), "is not of the form"),
+        (("--rate-limit", "nothing=1/1"), "there are no rate limits for 'nothing'"),
         (("--workers", "0"), "0 is not in the range"),
     ],
 )
