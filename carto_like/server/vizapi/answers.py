@@ -83,6 +83,7 @@ def _padded(response: Response, callback: str) -> Response:
         return response
     # The comment keeps the body from being read as something else than a script.
     body = b"/**/" + callback.encode() + b"(" + bytes(response.body) + b")"
-    headers = {name: response.headers[name] for name in ("Cache-Control", "Vary")}
+    of_body = ("content-length", "content-type")
+    headers = {name: value for name, value in response.headers.items() if name not in of_body}
     headers["X-Content-Type-Options"] = "nosniff"
     return Response(body, response.status_code, headers, "text/javascript; charset=utf-8")
