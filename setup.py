@@ -35,6 +35,9 @@ EXTRAS = {
         "pyarrow>=16",
         "charset-normalizer>=3.3",
         "platformdirs>=4",
+        # GDAL is in the wheel of pyogrio; before 0.12 it cannot write SpatiaLite.
+        "pyogrio>=0.12",
+        "pyarrow>=15",
         "tzdata",
     ],
     "dev": [

@@ -162,8 +162,8 @@ def memory(contest: Contest) -> None:
     contest.empty("plain")
     query = FROM.format("plain")
     generated = (
-        "COPY (SELECT 'SRID=4326;POINT(-95.015522 -44.866226)', 'p' || n, n / 100.0"
-        f" FROM generate_series(1, {size // 52}) n) TO STDOUT WITH (FORMAT csv)"
+        "COPY (SELECT 'SRID=4326;POINT(-95.015522 -44.866226)', 'p' || n, n"
+        f" FROM generate_series(1, {size // 57}) n) TO STDOUT WITH (FORMAT csv)"
     )
     streams: dict[str, Callable[[], Cost]] = {
         "up": lambda: contest.observed("stream_up", **access, query=query, size=size),
@@ -196,7 +196,7 @@ def main(description: str | None) -> None:
     """Run the parts asked for and print what they cost."""
     parts = {"plain": plain, "dataset": dataset, "full": full, "cpu": cpu, "memory": memory}
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--rows", type=int, default=2_000_000, help="point rows; about 52 bytes each")
+    parser.add_argument("--rows", type=int, default=2_000_000, help="point rows; about 53 bytes each")
     parser.add_argument("--rounds", type=int, default=3, help="how often each transfer runs")
     parser.add_argument("--only", choices=parts, action="append", help="this part alone; may repeat")
     parser.add_argument("--memory", action="store_true", help="measure memory too, with a long stream")

@@ -2,56 +2,35 @@
 
 from __future__ import annotations
 
-import codecs
-import json
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import chain
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any
 
 import requests
 
-from carto_like.core._pyrestcli import RestException
 from carto_like.core.client import Client
-from carto_like.core.errors import SdkError
 from carto_like.core.failures import Failure
 from carto_like.core.options import DEFAULT_TIMEOUT
 from carto_like.core.streaming import response_blocks
 from carto_like.core.urls import is_loopback
-from carto_like.exceptions import CartoException, CartoTransportException, PartialResultException
+from carto_like.exceptions import CartoConfigurationException, CartoTransportException
 from carto_like.pure.chunks import BLOCK
 
 __all__ = [
     "RowSource",
-    "as_text",
     "block_size",
     "blocks",
-    "carto_errors",
-    "complete_blocks",
+    "checked_level",
     "download",
     "known_length",
     "patience",
     "raise_for_error",
+    "statement",
     "worth_compressing",
 ]
 
 # The service lets a COPY run for five hours, in which it may be silent while it builds indexes.
 _COPY_TIMEOUT = (10.0, 5 * 3600.0)
-# An error appended to the data is shorter than this.
-_TAIL = 32 * 1024
-_APPENDED = b'{"error":'
-
-
-@contextmanager
-def carto_errors() -> Iterator[None]:
-    """Let nothing out but CARTO's errors, whatever kind of client is in use."""
-    try:
-        yield
-    except CartoException:
-        raise
-    except (RestException, SdkError, requests.RequestException) as error:
-        raise CartoException(error) from error
 
 
 def patience(client: Any) -> dict[str, Any]:
@@ -71,6 +50,13 @@ def download(client: Any) -> dict[str, Any]:
 def worth_compressing(compress: Any, base_url: str) -> bool:
     """Whether to compress an upload to this server."""
     return compress == "always" or (bool(compress) and not is_loopback(base_url))
+
+
+def checked_level(level: Any) -> int:
+    """The level of compression, if there is such a one."""
+    if not isinstance(level, int) or not -1 <= level <= 9:
+        raise CartoConfigurationException(f"levels of compression go from 1 to 9, not {level!r}")
+    return level
 
 
 def block_size(least: int) -> int:
@@ -108,42 +94,15 @@ def blocks(client: Any, response: requests.Response) -> Iterator[bytes]:
         raise raised from failure.cause
 
 
-def complete_blocks(client: Any, response: requests.Response) -> Iterator[bytes]:
-    """The data of a COPY; an error that the server appended to them is raised, not delivered.
+def statement(sql: Any) -> str:
+    """A statement as text: bytes are taken for UTF-8, and objects of query builders say what they mean.
 
-    Data always end in a new line, or in the trailer of the binary format, so the two cannot be confused.
+    Raises:
+        CartoConfigurationException: there is none.
     """
-    held: deque[bytes] = deque()
-    size = 0
-    for block in blocks(client, response):
-        held.append(block)
-        size += len(block)
-        while size - len(held[0]) >= _TAIL:
-            size -= len(held[0])
-            yield held.popleft()
-    _raise_appended(b"".join(held)[-_TAIL:])
-    yield from held
-
-
-def _raise_appended(tail: bytes) -> None:
-    start = tail.rfind(_APPENDED)
-    if start < 0 or not tail.endswith(b"}"):
-        return
-    try:
-        said = json.loads(tail[start:])
-    except ValueError:
-        return
-    error = PartialResultException(said["error"])
-    error.detail, error.hint, error.context = said.get("detail"), said.get("hint"), said.get("context")
-    raise error
-
-
-def as_text(data: Iterable[bytes]) -> Iterator[str]:
-    """UTF-8 decoded, wherever it was cut."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    for block in data:
-        yield decoder.decode(block)
-    yield decoder.decode(b"", final=True)
+    if sql is None:
+        raise CartoConfigurationException("a statement is needed, not None")
+    return sql.decode() if isinstance(sql, (bytes, bytearray)) else str(sql)
 
 
 class RowSource:
@@ -156,16 +115,18 @@ class RowSource:
 
     def __init__(self, rows: Iterable[Any], columns: Sequence[str] | None) -> None:
         self._rows = rows
-        self.replayable = iter(rows) is not rows
+        # Only containers surely start anew. A cursor of a database goes on where it stopped, even one that
+        # makes a new iterator each time it is asked.
+        self.replayable = isinstance(rows, Collection)
         self.columns = list(columns) if columns is not None else None
         if columns is not None:
             return
         source = iter(rows)
-        first = next(source, None)
-        if isinstance(first, Mapping):
-            self.columns = list(first)
+        first = list(islice(source, 1))
+        if first and isinstance(first[0], Mapping):
+            self.columns = list(first[0])
         if not self.replayable:
-            self._rows = () if first is None else chain([first], source)
+            self._rows = chain(first, source)
 
     def open(self) -> Iterable[Any]:
         """All rows, from the first."""

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import InsecureRequestWarning
 
 from carto_like import __version__
+from carto_like._addresses import reads, takes_basic, user_name
 from carto_like.core import _pyrestcli
 from carto_like.core.client import Client
 from carto_like.core.credentials import Basic, with_parameters
 from carto_like.core.errors import SdkError
 from carto_like.core.failures import Failure
+from carto_like.core.log import blank
 from carto_like.core.options import DEFAULT_TIMEOUT, UNSET, Timeout, Unset
 from carto_like.core.retry import Retry
-from carto_like.core.urls import is_ip_address, is_loopback
+from carto_like.core.urls import is_loopback
 from carto_like.exceptions import (
     ERROR_TYPES,
     TWINS,
@@ -41,15 +42,6 @@ __all__ = [
 DEFAULT_RETRY = Retry(rate_limited=False)
 """CARTO's clients report a 429 at once, because scripts bring loops of their own for it."""
 
-_USER_PATH = re.compile(r"/(?:user|u)/([^/]+)")
-_HOSTED = re.compile(r"(?:^|\.)(?:carto|cartodb)\.com$")
-# The platform's own front pages, which are nobody's account.
-_NOBODY = frozenset({"carto.com", "cartodb.com"})
-# Where an Authorization header counts; the other families look at the parameter.
-_BASIC_FAMILIES = re.compile(r"api/(?:[^/]+/(?:sql|map)(?:/|$)|v3/api_keys(?:/|$))")
-# Asking a question by POST is how these two are used.
-_READ_BY_POST = re.compile(r"/api/[^/]+/(?:sql|map)(?:/|$)")
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _PUBLIC_KEY = "default_public"
 
 
@@ -60,22 +52,7 @@ class _UsernameGetter:
         Raises:
             CartoException: the address names no account.
         """
-        try:
-            parts = urlsplit(base_url if isinstance(base_url, str) else "")
-            host = parts.hostname or ""
-        except ValueError:
-            host = ""
-        if host and (match := _USER_PATH.match(parts.path)):
-            return unquote(match.group(1))
-        if is_ip_address(host):
-            return None
-        host = host.removeprefix("www.")
-        if "." not in host or host in _NOBODY:
-            raise CartoConfigurationException(
-                "cannot tell the user name from the base URL; use https://<user>.carto.com/ "
-                "or https://<host>/user/<user>/"
-            )
-        return host.split(".", 1)[0]
+        return user_name(base_url)
 
 
 class _BaseUrlChecker:
@@ -148,7 +125,10 @@ class BaseAuthClient(Client):
         """
         response = super().send(relative_path, http_method, timeout=timeout, retry=retry, **requests_args)
         if CartoRateLimitException.is_rate_limited(response):
-            raise CartoRateLimitException(response)
+            error = CartoRateLimitException(response)
+            vars(error).update(blank(dict(vars(error)), self.secrets()))
+            error.args = (blank(response.text, self.secrets()),)
+            raise error
         return response
 
     def make_failure(self, failure: Failure) -> SdkError:
@@ -172,10 +152,9 @@ class NoAuthClient(BaseAuthClient, _pyrestcli.NoAuthClient):
 
     def sign(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments as they are."""
-        reading = method in _READING or _READ_BY_POST.search(urlsplit(arguments["url"]).path)
-        if not reading and not self._warned:
+        if not reads(method, arguments["url"]) and not self._warned:
             self._warned = True
-            warnings.warn("writing without authentication", stacklevel=4)
+            warnings.warn("writing without authentication", stacklevel=5)
         return dict(arguments)
 
 
@@ -251,7 +230,7 @@ class APIKeyAuthClient(_UsernameGetter, _BaseUrlChecker, _ClientIdentifier, Base
         self.base_url = self.check_base_url(self.base_url)
         self.username = self.get_user_name(self.base_url)
         self.organization = organization
-        self.api_key = api_key
+        self.api_key = _key_text(api_key)
         self.client_id = client_id or self.get_client_identifier()
 
     def prepare_send(self, http_method: str, **requests_args: Any) -> tuple[str, dict[str, Any]]:
@@ -266,7 +245,9 @@ class APIKeyAuthClient(_UsernameGetter, _BaseUrlChecker, _ClientIdentifier, Base
         """The arguments with the key where the server looks for it."""
         _, signed = self.prepare_send(method, **arguments)
         params = signed["params"]
-        if not isinstance(params, dict) or not self._by_header(arguments):
+        brought = not self.api_key or arguments.get("auth") is not None or _brings_key(arguments)
+        by_header = takes_basic(arguments["url"], self.base_url, self.username)
+        if brought or not by_header or not isinstance(params, dict):
             return signed
         signed["params"] = {name: value for name, value in params.items() if name != "api_key"}
         signed["auth"] = Basic(self.username or "", self.api_key)
@@ -276,15 +257,13 @@ class APIKeyAuthClient(_UsernameGetter, _BaseUrlChecker, _ClientIdentifier, Base
         """The key, unless it is the public one, which is a word like any other."""
         return (self.api_key,) if self.api_key and self.api_key != _PUBLIC_KEY else ()
 
-    def _by_header(self, arguments: Mapping[str, Any]) -> bool:
-        if not self.api_key or arguments.get("auth") is not None or _brings_key(arguments):
-            return False
-        base, url = urlsplit(self.base_url), urlsplit(arguments["url"])
-        if _USER_PATH.match(base.path):
-            inside = url.path.startswith(base.path)
-            return inside and _BASIC_FAMILIES.match(url.path[len(base.path) :]) is not None
-        certain = self.username is not None and _HOSTED.search(base.hostname or "") is not None
-        return certain and _BASIC_FAMILIES.match(url.path.lstrip("/")) is not None
+
+def _key_text(api_key: Any) -> Any:
+    """The key; None stands for nobody's."""
+    if api_key is None or isinstance(api_key, str):
+        return api_key
+    # Only the type: what it holds may be the key.
+    raise CartoConfigurationException(f"the API key is text, not {type(api_key).__name__}")
 
 
 def _brings_key(arguments: Mapping[str, Any]) -> bool:
@@ -327,11 +306,11 @@ class AuthAPIClient(_UsernameGetter, _BaseUrlChecker, BasicAuthClient):
         **options: Any,
     ) -> None:
         username = self.get_user_name(base_url)
-        BasicAuthClient.__init__(self, username or "", api_key, base_url, session, **options)
+        BasicAuthClient.__init__(self, username or "", _key_text(api_key), base_url, session, **options)
         self.base_url = self.check_base_url(self.base_url)
         self.username = username
         self.organization = organization
-        self.api_key = api_key
+        self.api_key = self._password
         self.client_id = _ClientIdentifier().get_client_identifier()
 
     def sign(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from carto_like.core.fields import (
     IntegerField,
 )
 from carto_like.core.manager import Absent
-from carto_like.exceptions import CartoException
+from carto_like.exceptions import CartoException, wrapped
 from carto_like.fields import (
     DailyCountsField,
     PermissionField,
@@ -23,7 +23,7 @@ from carto_like.fields import (
     UserField,
     VisualizationField,
 )
-from carto_like.resources import Manager, WarnResource, wrapped
+from carto_like.resources import Manager, WarnResource
 
 __all__ = [
     "API_ENDPOINT",
@@ -194,7 +194,7 @@ class DatasetManager(Manager[Dataset]):
         """
         params = {"type": "table", "exclude_shared": "true", **_DEPENDENTS}
         given = client_args.pop("params", None) or {}
-        with wrapped():
+        with wrapped(self.client):
             return super().send(url, http_method, params={**params, **given}, **client_args)
 
     def is_sync_table(self, archive: Any, interval: int | None, **import_args: Any) -> bool:

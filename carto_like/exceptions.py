@@ -7,7 +7,8 @@ the class is a twin of pyrestcli's, under the same name, so scripts may catch or
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import requests
@@ -62,6 +63,7 @@ __all__ = [
     "ServerErrorException",
     "UnauthorizedErrorException",
     "UnprocessableEntityError",
+    "wrapped",
 ]
 
 
@@ -291,3 +293,19 @@ TWINS: Mapping[type[SdkError], type[SdkError]] = {
     TlsError: CartoTlsException,
     TransportError: CartoTransportException,
 }
+
+
+@contextmanager
+def wrapped(client: Any) -> Iterator[None]:
+    """Make a ``CartoException`` of what a foreign client fails with; CARTO's own clients raise no other.
+
+    With those, any other error is that of the data to send, and stays what it is.
+    """
+    try:
+        yield
+    except CartoException:
+        raise
+    except (SdkError, _pyrestcli.RestException, requests.RequestException) as error:
+        if getattr(client, "error_types", None) is ERROR_TYPES:
+            raise
+        raise CartoException(error) from error

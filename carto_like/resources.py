@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import requests
-
 from carto_like.core import _pyrestcli
-from carto_like.core.errors import SdkError
 from carto_like.core.manager import Manager as CoreManager
 from carto_like.core.resource import Resource as CoreResource
-from carto_like.exceptions import CartoException
+from carto_like.exceptions import CartoException, wrapped
 from carto_like.paginators import CartoPaginator
 
 __all__ = [
@@ -24,7 +20,6 @@ __all__ = [
     "Resource",
     "WarnAsyncResource",
     "WarnResource",
-    "wrapped",
 ]
 
 _PACKAGE = __name__.partition(".")[0]
@@ -53,7 +48,7 @@ class AsyncResource(Resource):
         Raises:
             CartoException: the job could not be started; ``args[0]`` tells why.
         """
-        with wrapped():
+        with wrapped(self.client):
             self.send(self.get_collection_endpoint(), "post", **client_params)
 
     def refresh(self) -> None:
@@ -81,17 +76,6 @@ class WarnAsyncResource(AsyncResource):
     def __init__(self, auth_client: Any, **kwargs: Any) -> None:
         _warn_once(type(self))
         super().__init__(auth_client, **kwargs)
-
-
-@contextmanager
-def wrapped() -> Iterator[None]:
-    """Make a ``CartoException`` of what a foreign client fails with; CARTO's own clients raise no other."""
-    try:
-        yield
-    except CartoException:
-        raise
-    except (SdkError, _pyrestcli.RestException, requests.RequestException) as error:
-        raise CartoException(error) from error
 
 
 R = TypeVar("R", bound=CoreResource)

@@ -13,12 +13,13 @@ from typing import Any, Literal
 import requests
 
 from carto_like import _copying as copying
+from carto_like._copyout import CopyResponse, as_text
 from carto_like.core.files import appending, replacing
 from carto_like.core.options import UNSET, Timeout, Unset
 from carto_like.core.progress import Meter, ProgressOption
 from carto_like.core.retry import Retry
 from carto_like.core.streaming import Body, Source
-from carto_like.exceptions import CartoConfigurationException, PartialResultException
+from carto_like.exceptions import CartoConfigurationException, PartialResultException, wrapped
 from carto_like.pure.copytext import CopyValueError, copy_statement, encode_rows
 from carto_like.rows import Rows
 from carto_like.utils import ResponseStream
@@ -110,9 +111,10 @@ class SQLClient:
             CartoRateLimitException: too many requests.
             PartialResultException: the statement failed after the first rows had been sent.
         """
+        sql = copying.statement(sql)
         if format is not None and format not in _PARSED_FORMATS:
             parse_json = False
-        with copying.carto_errors():
+        with wrapped(self.auth_client):
             response = self._ask(sql, do_post, format, _options(timeout, retry, sql), request_args)
             data = self.auth_client.get_response_data(response, bool(parse_json))
         if isinstance(data, dict) and data.get("error"):
@@ -136,7 +138,10 @@ class SQLClient:
         Raises:
             CartoException: as for :meth:`send`; errors in the middle are raised while iterating.
         """
-        with copying.carto_errors():
+        if request_args.pop("format", None) not in (None, "json"):
+            raise CartoConfigurationException("rows come as JSON; ask for other formats with send()")
+        sql = copying.statement(sql)
+        with wrapped(self.auth_client):
             options = {**_options(timeout, retry, sql), **copying.download(self.auth_client)}
             response = self._ask(sql, do_post, None, options, request_args)
             copying.raise_for_error(self.auth_client, response)
@@ -211,6 +216,9 @@ class CopySQLClient:
             CartoException: the server refused, or could not be reached. Nothing was stored, unless the
                 connection was lost while it answered.
             CartoRateLimitException: too many requests.
+            TypeError: this is nothing that can be sent.
+
+        What reading the data raises is passed on as it is, and nothing is stored.
         """
         body = Body.of(iterable_data, block=copying.block_size(DEFAULT_CHUNK_SIZE))
         return self._upload(query, body, compress, compression_level, _options(timeout, retry), progress)
@@ -227,6 +235,8 @@ class CopySQLClient:
         progress: ProgressOption = False,
     ) -> dict[str, Any]:
         """Stream a file that is open for reading, from where it stands; see :meth:`copyfrom`."""
+        if not hasattr(file_object, "read"):
+            raise CartoConfigurationException(f"a file is needed, not {type(file_object).__name__}")
         return self.copyfrom(
             query, file_object, compress, compression_level, timeout=timeout, retry=retry, progress=progress
         )
@@ -276,7 +286,8 @@ class CopySQLClient:
             progress: as for :meth:`copyfrom`.
 
         Raises:
-            CartoConfigurationException: a row or value cannot be written; says which. Nothing is stored.
+            CartoConfigurationException: a row, a value or a name cannot be written; says which. Nothing is
+                stored.
             CartoException: as for :meth:`copyfrom`.
         """
         source = copying.RowSource(rows, columns)
@@ -284,9 +295,9 @@ class CopySQLClient:
         body = Body(
             lambda: encode_rows(source.open(), names, strict=columns is None), replayable=source.replayable
         )
-        query = copy_statement(table, names)
         options = _options(timeout, retry)
         try:
+            query = copy_statement(table, names)
             return self._upload(query, body, compress, compression_level, options, progress)
         except CopyValueError as error:
             raise CartoConfigurationException(str(error)) from error
@@ -296,14 +307,14 @@ class CopySQLClient:
     ) -> requests.Response:
         """The answer to ``COPY ... TO STDOUT``, unread: iterate over it, or use ``iter_content``.
 
-        An error in the middle of the data cannot be seen in this raw answer; the other methods raise it.
-
         Raises:
             CartoException: the statement failed, or the server could not be reached.
             CartoRateLimitException: too many requests.
+            PartialResultException: while reading: the statement failed after the first data had been sent.
         """
+        query = copying.statement(query)
         place, method = ("params", "get") if len(query) < MAX_GET_QUERY_LEN else ("data", "post")
-        with copying.carto_errors():
+        with wrapped(self.client):
             options = {**copying.patience(self.client), **_options(timeout, retry, query)}
             response: requests.Response = self.client.send(
                 self.api_url + "/copyto",
@@ -313,7 +324,7 @@ class CopySQLClient:
                 **copying.download(self.client),
             )
             copying.raise_for_error(self.client, response)
-        return response
+        return CopyResponse.of(response)
 
     def copyto_file_object(
         self,
@@ -329,6 +340,8 @@ class CopySQLClient:
         Raises:
             CartoException: as for :meth:`copyto`, also when the data end too early.
         """
+        if not hasattr(file_object, "write"):
+            raise CartoConfigurationException(f"a file is needed, not {type(file_object).__name__}")
         self._write(self.copyto(query, timeout=timeout, retry=retry), file_object, progress)
 
     def copyto_file_path(
@@ -363,7 +376,7 @@ class CopySQLClient:
     ) -> ResponseStream:
         """The rows as a file to read from; errors in the middle of the data are raised while reading."""
         response = self.copyto(query, timeout=timeout, retry=retry)
-        return ResponseStream(response, copying.complete_blocks(self.client, response))
+        return ResponseStream(response, copying.blocks(self.client, response))
 
     def _upload(
         self,
@@ -375,12 +388,13 @@ class CopySQLClient:
         progress: ProgressOption,
     ) -> dict[str, Any]:
         headers = {"Content-Type": "application/octet-stream"}
+        query = copying.statement(query)
         body = body.watched(progress, "upload")
         if copying.worth_compressing(compress, self.client.base_url):
             headers["Content-Encoding"] = "gzip"
-            body = body.compressed(level)
+            body = body.compressed(copying.checked_level(level))
         url = self.api_url + "/copyfrom"
-        with copying.carto_errors(), closing(body):
+        with wrapped(self.client), closing(body):
             response = self.client.send(
                 url,
                 "post",
@@ -394,10 +408,10 @@ class CopySQLClient:
 
     def _write(self, response: requests.Response, file: Any, progress: ProgressOption) -> None:
         meter = Meter(progress, copying.known_length(response), "download")
-        blocks = meter.watch(copying.complete_blocks(self.client, response))
+        blocks = meter.watch(copying.blocks(self.client, response))
         with closing(response), closing(meter):
             if isinstance(file, io.TextIOBase):
-                for text in copying.as_text(blocks):
+                for text in as_text(blocks):
                     file.write(text)
             else:
                 for block in blocks:

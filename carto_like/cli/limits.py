@@ -41,7 +41,9 @@ def _rate_limits(_: click.Context, __: click.Parameter, given: tuple[str, ...]) 
         try:
             limit = RateLimit(burst=int(count), count=int(count), period=float(period or 1))
         except ValueError:
-            raise click.BadParameter(f"'{text}' is not of the form GROUP=REQUESTS/SECONDS") from None
+            raise click.BadParameter(
+                f"'{text}' is not of the form GROUP=REQUESTS/SECONDS, with numbers above 0"
+            ) from None
         limits[group] = (*limits.get(group, ()), limit)
     return limits
 

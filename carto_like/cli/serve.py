@@ -8,9 +8,10 @@ from carto_like.cli.home import at_home
 from carto_like.cli.limits import limited
 from carto_like.cli.output import say
 from carto_like.server.deployment import Home
-from carto_like.server.launch import Options, Running, is_loopback
+from carto_like.server.launch import Options, is_loopback
 from carto_like.server.launch import serve as run
 from carto_like.server.settings import Limits
+from carto_like.server.supervision import Running
 
 __all__ = ["serve"]
 

@@ -24,19 +24,18 @@ from carto_like.core.errors import (
     SdkError,
     TransportError,
     error_type_for,
-    retry_after_seconds,
 )
-from carto_like.core.log import get_logger, quiet_urllib3, redact
+from carto_like.core.log import blank, quiet_urllib3, redact
 from carto_like.core.network import Adapter, Session
 from carto_like.core.options import DEFAULT_TIMEOUT, UNSET, Timeout, Unset
-from carto_like.core.redirects import follow, same_origin
+from carto_like.core.redirects import same_origin
 from carto_like.core.retry import DEFAULT_RETRY, Retry, as_retry
-from carto_like.core.streaming import Body, SourceFailed, as_request_body
+from carto_like.core.sending import Delivery
+from carto_like.core.streaming import Body, as_request_body
 from carto_like.core.urls import normalised
 
 __all__ = ["DEFAULT_TIMEOUT", "UNSET", "Client", "Timeout", "Unset"]
 
-_LOG = get_logger("http")
 _E = TypeVar("_E", bound=SdkError)
 
 
@@ -140,13 +139,15 @@ class Client(BaseAuthClient):
         Raises:
             TransportError: no answer, or a redirect that cannot be followed.
             ForeignOriginError: the address is not on this client's server.
+            ConfigurationError: the request cannot be sent as it is.
         """
-        method = http_method.upper()
-        url = self._resolve(relative_path)
-        arguments = self.sign(method, {**requests_args, "url": url, "method": method})
-        self._complete(arguments, self.timeout if isinstance(timeout, Unset) else timeout)
-        policy = self.retry if isinstance(retry, Unset) else as_retry(retry)
-        return self._send_repeatedly(arguments, policy)
+        # Nothing that holds credentials stays in this frame, whose variables error reports may show.
+        outcome = self._prepare(relative_path, http_method.upper(), timeout, retry, requests_args).run()
+        if isinstance(outcome, SdkError):
+            raise failures.convert(outcome, self.error_type(type(outcome))) from None
+        if isinstance(outcome, failures.Failure):
+            raise self.make_failure(outcome) from outcome.cause
+        return outcome
 
     def get_response_data(self, response: requests.Response, parse_json: bool = True) -> Any:
         """The content of an answer: parsed JSON, or bytes; None when there is none.
@@ -154,13 +155,13 @@ class Client(BaseAuthClient):
         Raises:
             ApiError: the status is 400 or more; the class tells which.
             ResponseFormatError: the content is not JSON.
+            TransportError: the connection broke while the content was read.
         """
         if response.status_code >= 400:
             raise self.make_error(response)
-        if response.status_code == requests.codes.no_content or not response.content:
-            return None
-        if not parse_json:
-            return response.content
+        content = None if response.status_code == requests.codes.no_content else self._content_of(response)
+        if not content or not parse_json:
+            return content or None
         try:
             return response.json()
         except ValueError as error:
@@ -171,15 +172,16 @@ class Client(BaseAuthClient):
 
     def make_error(self, response: requests.Response) -> ApiError:
         """The exception that stands for an answer of 400 or more."""
-        detail = self.read_error(response)
+        secrets = self.secrets()
+        detail = self.read_error(response).without(secrets)
         return error_type_for(response.status_code, self.error_types)(
             detail.message,
             response.status_code,
             response.headers,
             response.reason,
-            redact(str(response.url), self.secrets()),
+            redact(str(response.url), secrets),
             detail=detail,
-            body=answers.excerpt(response),
+            body=blank(answers.excerpt(response), secrets),
         )
 
     def make_failure(self, failure: failures.Failure) -> SdkError:
@@ -212,6 +214,15 @@ class Client(BaseAuthClient):
 
     # How it is done
 
+    def _content_of(self, response: requests.Response) -> bytes:
+        try:
+            return response.content
+        except requests.RequestException as error:
+            asked = {"method": "reading", "url": response.url}
+            failure = failures.Failure.of(error, asked, self.secrets())
+        # Outside of the handler, so that the original, which may quote the key, is not kept as context.
+        raise self.make_failure(failure) from failure.cause
+
     def _resolve(self, relative_path: str) -> str:
         if not isinstance(relative_path, str):
             # urljoin would take None for the root itself.
@@ -221,6 +232,20 @@ class Client(BaseAuthClient):
             where = redact(url, self.secrets())
             raise self.error_type(ForeignOriginError)(f"{where} is not on the server {redact(self.base_url)}")
         return url
+
+    def _prepare(
+        self,
+        relative_path: str,
+        method: str,
+        timeout: Timeout | Unset,
+        retry: Retry | int | bool | Unset | None,
+        requests_args: Mapping[str, Any],
+    ) -> Delivery:
+        url = self._resolve(relative_path)
+        arguments = self.sign(method, {**requests_args, "url": url, "method": method})
+        self._complete(arguments, self.timeout if isinstance(timeout, Unset) else timeout)
+        policy = self.retry if isinstance(retry, Unset) else as_retry(retry)
+        return Delivery(self.session, arguments, policy, self.clock, self.secrets())
 
     def _complete(self, arguments: dict[str, Any], timeout: Timeout) -> None:
         arguments["headers"] = _with_user_agent(arguments.get("headers"), self.user_agent)
@@ -243,91 +268,6 @@ class Client(BaseAuthClient):
         )
         # Other adapters send the body under the connect timeout, which is too short for a busy server.
         return (connect if ours else read, read)
-
-    def _send_repeatedly(self, arguments: dict[str, Any], policy: Retry) -> requests.Response:
-        attempt = 0
-        while True:
-            attempt += 1
-            outcome = self._send_once(arguments)
-            wait = self._wait_after(outcome, attempt, policy, arguments)
-            if wait is None:
-                if isinstance(outcome, failures.Failure):
-                    raise self.make_failure(outcome) from outcome.cause
-                return outcome
-            if isinstance(outcome, requests.Response):
-                outcome.close()
-            _LOG.info("%s again in %.1f s: %s", arguments["method"], wait, failures.describe(outcome))
-            self.clock.sleep(wait)
-
-    def _send_once(self, arguments: dict[str, Any]) -> requests.Response | failures.Failure:
-        started = self.clock.now()
-        source_error: BaseException | None = None
-        outcome: requests.Response | failures.Failure
-        try:
-            outcome = self._exchange(arguments)
-        except requests.RequestException as error:
-            outcome = failures.Failure.of(error, arguments, self.secrets())
-        except SourceFailed as error:
-            source_error = error.original
-        if source_error is not None:
-            raise source_error
-        self._log(arguments, outcome, self.clock.now() - started)
-        return outcome
-
-    def _exchange(self, arguments: dict[str, Any]) -> requests.Response:
-        allow_redirects = arguments.get("allow_redirects", True)
-        response = self.session.request(**{**arguments, "allow_redirects": False})
-        if not allow_redirects or getattr(response, "next", None) is None:
-            return response
-        sending = self.session.merge_environment_settings(
-            response.url,
-            dict(arguments.get("proxies") or {}),
-            arguments.get("stream"),
-            arguments.get("verify"),
-            arguments.get("cert"),
-        )
-        try:
-            return follow(self.session, response, timeout=arguments["timeout"], **sending)
-        except SdkError as error:
-            response.close()
-            raise self._twin_of(error) from None
-
-    def _twin_of(self, error: SdkError) -> SdkError:
-        return failures.convert(error, self.error_type(type(error)))
-
-    def _wait_after(
-        self,
-        outcome: requests.Response | failures.Failure,
-        attempt: int,
-        policy: Retry,
-        arguments: Mapping[str, Any],
-    ) -> float | None:
-        body = arguments.get("data")
-        if isinstance(body, Body) and body.started and not body.replayable:
-            return None
-        retry_after = None
-        if isinstance(outcome, failures.Failure):
-            if not (outcome.passing and policy.after_failure(arguments["method"], unsent=outcome.unsent)):
-                return None
-        else:
-            if not policy.after_status(outcome.status_code, arguments["method"]):
-                return None
-            retry_after = retry_after_seconds(outcome.headers)
-            if outcome.status_code == requests.codes.too_many_requests and retry_after is None:
-                return None
-        return policy.wait(attempt, retry_after, self.clock.chance())
-
-    def _log(
-        self, arguments: Mapping[str, Any], outcome: requests.Response | failures.Failure, seconds: float
-    ) -> None:
-        url = outcome.url if isinstance(outcome, requests.Response) else arguments["url"]
-        _LOG.debug(
-            "%s %s %s %.0f ms",
-            arguments["method"],
-            redact(str(url), self.secrets()),
-            failures.describe(outcome),
-            seconds * 1000,
-        )
 
 
 _C = TypeVar("_C", bound=Client)

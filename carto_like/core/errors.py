@@ -16,7 +16,7 @@ Where pyrestcli has a class for a status, ours derives from it, so that either c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -25,6 +25,7 @@ from typing import Any
 import requests
 
 from carto_like.core import _pyrestcli
+from carto_like.core.log import blank
 
 __all__ = [
     "ERROR_TYPES",
@@ -133,6 +134,10 @@ class ErrorDetail:
     context: str | None = None
     code: str | int | None = None
     request_id: str | None = None
+
+    def without(self, secrets: Collection[str]) -> ErrorDetail:
+        """The same with these texts blanked out: a server may quote the address or the statement it got."""
+        return ErrorDetail(**{name: blank(value, secrets) for name, value in vars(self).items()})
 
 
 class ApiError(SdkError, _pyrestcli.RestException):

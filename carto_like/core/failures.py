@@ -77,8 +77,10 @@ def convert(error: SdkError, kind: type[SdkError]) -> SdkError:
     return twin
 
 
-def describe(outcome: requests.Response | Failure) -> str:
+def describe(outcome: requests.Response | Failure | SdkError) -> str:
     """A word for log lines: the status, or the class of the failure."""
+    if isinstance(outcome, SdkError):
+        return type(outcome).__name__
     if isinstance(outcome, Failure):
         return outcome.kind.__name__
     return str(outcome.status_code)

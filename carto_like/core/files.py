@@ -27,7 +27,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     # Beside the target, because renaming works within one file system only.
     temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(6)}.part")
     try:
-        with open(temporary, "xb", buffering=0) as file:
+        with _open_new(temporary, target) as file:
             yield file
         if os.path.exists(target):
             shutil.copymode(target, temporary)
@@ -35,6 +35,16 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     except BaseException:
         if os.path.exists(temporary):
             os.unlink(temporary)
+        raise
+
+
+def _open_new(path: str, target: str) -> IO[bytes]:
+    try:
+        # Buffered: a file without a buffer may take part of a block, when the disk is full, and not say so.
+        return open(path, "xb")
+    except OSError as error:
+        # The caller never heard of the other file.
+        error.filename = target
         raise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import ssl
 from http.client import HTTPResponse
@@ -10,8 +11,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import connection, connectionpool
 from urllib3.poolmanager import PoolManager
 from urllib3.util.wait import wait_for_read
 
@@ -25,7 +25,7 @@ _KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 
 
 def _socket_options() -> list[tuple[int, int, int]]:
-    options = [*HTTPConnection.default_socket_options, (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    options = [*connection.HTTPConnection.default_socket_options, (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     for name, value in _KEEP_ALIVE.items():
         if hasattr(socket, name):
             options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
@@ -93,20 +93,21 @@ class _EarlyAnswer:
         return response
 
 
-class _Connection(_EarlyAnswer, HTTPConnection):  # type: ignore[misc]
+class HTTPConnection(_EarlyAnswer, connection.HTTPConnection):  # type: ignore[misc]
     pass
 
 
-class _TlsConnection(_EarlyAnswer, HTTPSConnection):  # type: ignore[misc]
+class HTTPSConnection(_EarlyAnswer, connection.HTTPSConnection):  # type: ignore[misc]
     pass
 
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection  # type: ignore[assignment]
+# Errors show the names of these four, which people know from urllib3.
+class HTTPConnectionPool(connectionpool.HTTPConnectionPool):
+    ConnectionCls = HTTPConnection  # type: ignore[assignment]
 
 
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection  # type: ignore[assignment]
+class HTTPSConnectionPool(connectionpool.HTTPSConnectionPool):
+    ConnectionCls = HTTPSConnection  # type: ignore[assignment]
 
     def _validate_conn(self, conn: Any) -> None:
         # urllib3 warns here on each request without verification; the client said so once, when it was made.
@@ -136,16 +137,28 @@ class Adapter(HTTPAdapter):
 def _use_our_pools(manager: PoolManager) -> None:
     # SOCKS proxies bring connections of their own, which ours must not replace.
     if type(manager).__module__.startswith("urllib3.poolmanager"):
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        manager.pool_classes_by_scheme = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
 
 
 class Session(requests.Session):
-    """A session that hands no credentials to another server."""
+    """A session that hands no credentials to another server, and no connections to a forked process."""
+
+    _process: int | None = None
 
     def __init__(self) -> None:
         super().__init__()
+        self._process = os.getpid()
         for scheme in ("http://", "https://"):
             self.mount(scheme, Adapter())
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Send over connections of this process: two of them on one would read each other's answers."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            for prefix, adapter in list(self.adapters.items()):
+                if isinstance(adapter, Adapter):
+                    self.mount(prefix, Adapter())
+        return super().send(request, **options)
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Keep credentials on the same server, drop all of them on any other."""

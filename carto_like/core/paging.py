@@ -39,6 +39,7 @@ class Paginator(_pyrestcli.Paginator):
 
     def __init__(self, base_url: str, params: Mapping[str, Any] | None = None) -> None:
         super().__init__(base_url, dict(params or {}))
+        self._url = ""
         self._request: PageRequest | None = None
         self._asked: set[str] = set()
         self._previous: Sequence[Any] = ()
@@ -66,7 +67,8 @@ class Paginator(_pyrestcli.Paginator):
         return items
 
     def first_request(self, url: str) -> PageRequest:
-        """Where a run starts."""
+        """Where a run starts: the collection, asked with the caller's parameters."""
+        self._url = url
         return url, dict(self.params)
 
     def next_request(self, body: Any, items: Sequence[Any]) -> PageRequest | None:
@@ -98,12 +100,11 @@ class PageNumberPaginator(Paginator):
         wanted = self.params.pop(self.page_parameter, None)
         self._only_one = wanted is not None
         self._page: Any = self.first_page if wanted is None else wanted
-        self._url = ""
         self._received = 0
 
     def first_request(self, url: str) -> PageRequest:
         """The page that the caller named, else the first one."""
-        self._url = url
+        super().first_request(url)
         return self._numbered()
 
     def next_request(self, body: Any, items: Sequence[Any]) -> PageRequest | None:
@@ -135,11 +136,6 @@ class NextUrlPaginator(Paginator):
 
     next_attribute: ClassVar[str] = "next"
 
-    def first_request(self, url: str) -> PageRequest:
-        """The collection, asked with the caller's parameters."""
-        self._url = url
-        return super().first_request(url)
-
     def next_request(self, body: Any, items: Sequence[Any]) -> PageRequest | None:
         """The address the page names; a relative one is resolved against that of the page."""
         following = body.get(self.next_attribute) if isinstance(body, Mapping) else None
@@ -156,11 +152,6 @@ class CursorPaginator(Paginator):
     cursor_attribute: ClassVar[str] = "cursor"
     last_cursors: ClassVar[tuple[Any, ...]] = (None, "", -1, "-1")
     """Marks that mean that nothing follows."""
-
-    def first_request(self, url: str) -> PageRequest:
-        """The collection, asked with the caller's parameters, a cursor to start from among them."""
-        self._url = url
-        return super().first_request(url)
 
     def next_request(self, body: Any, items: Sequence[Any]) -> PageRequest | None:
         """The same query with the new mark."""

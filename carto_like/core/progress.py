@@ -32,7 +32,7 @@ class Meter:
         self.done = 0
         self._callback = progress if callable(progress) else None
         self._label = label
-        self._wants_bar = progress is True
+        self._wants_bar = bool(progress)
         self._bar: _Bar | None = None
 
     def watch(self, blocks: Iterable[_T]) -> Iterator[_T]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import stat
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import IO, Any
 
 import requests
@@ -66,7 +67,11 @@ class Body:
 
     @classmethod
     def of(cls, data: Source, *, block: int = BLOCK) -> Body:
-        """A body out of anything in :data:`Source`; a file is sent from where it stands."""
+        """A body out of anything in :data:`Source`; a file is sent from where it stands.
+
+        Raises:
+            TypeError: it is none of these.
+        """
         opener, size, replayable = _open_source(data, block)
         return cls(opener, size=size, replayable=replayable)
 
@@ -112,17 +117,20 @@ def _open_source(data: Any, block: int) -> tuple[_Opener, int | None, bool]:
     if isinstance(data, (bytes, bytearray, memoryview)):
         return (lambda: slices(data, block)), memoryview(data).nbytes, True
     if isinstance(data, os.PathLike):
-        return (lambda: _file_blocks(data, block)), os.stat(data).st_size, True
+        known = os.stat(data)
+        # A pipe has no size, and nothing in it a second time.
+        regular = stat.S_ISREG(known.st_mode)
+        return (lambda: _file_blocks(data, block)), known.st_size if regular else None, regular
     if hasattr(data, "iter_content"):
         return (lambda: response_blocks(data, block)), None, False
     if hasattr(data, "read"):
         return _open_file(data, block)
-    if not hasattr(data, "__iter__"):
+    if isinstance(data, Mapping) or not hasattr(data, "__iter__"):
         raise TypeError(
             f"cannot send a {type(data).__name__}: expected bytes, text, a file, a path or an iterable"
         )
-    # Iterating a second time starts anew only with containers; iterators would go on where they stopped.
-    return (lambda: coalesce(data, block)), None, iter(data) is not data
+    # Iterating a second time surely starts anew only with containers.
+    return (lambda: coalesce(data, block)), None, isinstance(data, Collection)
 
 
 def _file_blocks(path: os.PathLike[str], block: int) -> Iterator[bytes]:

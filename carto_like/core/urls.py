@@ -53,4 +53,4 @@ def normalised(base_url: str) -> str:
         raise ValueError(f"not a base URL: {redact(base_url)!r}")
     netloc = f"[{host}]" if ":" in host else host
     path = parts.path if parts.path.endswith("/") else parts.path + "/"
-    return urlunsplit((parts.scheme, f"{netloc}:{port}" if port else netloc, path, "", ""))
+    return urlunsplit((parts.scheme, netloc if port is None else f"{netloc}:{port}", path, "", ""))

@@ -64,7 +64,7 @@ def coalesce(pieces: Iterable[bytes | str], size: int = BLOCK) -> Iterator[bytes
     total = 0
     for first in source:
         batch: Iterable[bytes | str] = (first,)
-        if len(first) < size // _BATCH:
+        if _length(first) < size // _BATCH:
             batch = chain(batch, islice(source, _BATCH - 1))
         joined = _join(list(batch))
         held.append(joined)
@@ -74,6 +74,14 @@ def coalesce(pieces: Iterable[bytes | str], size: int = BLOCK) -> Iterator[bytes
             held, total = [], 0
     if total:
         yield b"".join(held)
+
+
+def _length(piece: Any) -> int:
+    try:
+        return len(piece)
+    except TypeError:
+        # What has no length is no data either; joining will say so.
+        return 0
 
 
 def _join(batch: list[bytes | str]) -> bytes:

@@ -27,6 +27,8 @@ _ROW_TYPES = frozenset({tuple, list})
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_QUOTED_PART = r'(?:[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+")'
+_QUOTED_NAME = re.compile(rf"{_QUOTED_PART}(?:\.{_QUOTED_PART})*")
 
 
 class CopyValueError(ValueError):
@@ -34,12 +36,28 @@ class CopyValueError(ValueError):
 
 
 def copy_statement(table: str, columns: Sequence[str] | None) -> str:
-    """``COPY table (columns) FROM STDIN`` for a table name that may carry a schema, or quotes of its own."""
-    if '"' not in table:
-        parts = table.split(".")
-        table = ".".join(part if _PLAIN_NAME.fullmatch(part) else quote_identifier(part) for part in parts)
+    """``COPY table (columns) FROM STDIN`` for a table name that may carry a schema, or quotes of its own.
+
+    Raises:
+        CopyValueError: the table or a column has no name that the database could have.
+    """
+    for column in columns or ():
+        if not isinstance(column, str) or not column or "\0" in column:
+            said = repr(column) if isinstance(column, str) else type(column).__name__
+            raise CopyValueError(f"the name of a column is text, not {said}, and holds no NUL")
     listed = f" ({', '.join(map(quote_identifier, columns))})" if columns is not None else ""
-    return f"COPY {table}{listed} FROM STDIN"
+    return f"COPY {_table_name(table)}{listed} FROM STDIN"
+
+
+def _table_name(table: Any) -> str:
+    """The name as SQL has it; quotes in it must be well-formed, so that nothing but a name gets through."""
+    if isinstance(table, str) and "\0" not in table:
+        if '"' in table and _QUOTED_NAME.fullmatch(table):
+            return table
+        parts = table.split(".")
+        if '"' not in table and all(parts):
+            return ".".join(part if _PLAIN_NAME.fullmatch(part) else quote_identifier(part) for part in parts)
+    raise CopyValueError(f"{table!r} is no name of a table")
 
 
 def encode_rows(
@@ -69,7 +87,8 @@ def encode_rows(
 
 def _from_mappings(batch: list[Any], columns: Sequence[str] | None, done: int, strict: bool) -> list[Any]:
     if not columns:
-        raise CopyValueError(f"row {done + 1} is a mapping, so the names of the columns must be given")
+        number = next(number for number, row in enumerate(batch, done + 1) if isinstance(row, Mapping))
+        raise CopyValueError(f"row {number} is a mapping, so the names of the columns must be given")
     pick = itemgetter(*columns) if len(columns) > 1 else lambda row: (row[columns[0]],)
     picked = []
     for number, row in enumerate(batch, done + 1):

@@ -182,10 +182,12 @@ def may_write(sql: str) -> bool:
 
 def without_semicolon(sql: str) -> str:
     """``sql`` up to its last semicolon when nothing but blanks, comments and semicolons follows it."""
-    end = len(sql)
-    pieces = list(_speaking(sql))
-    while pieces and pieces[-1].text == ";":
-        end = pieces.pop().start
+    end = None
+    for token in _speaking(sql):
+        if token.text != ";":
+            end = None
+        elif end is None:
+            end = token.start
     return sql[:end]
 
 

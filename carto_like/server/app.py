@@ -6,9 +6,9 @@ Plain ASGI, without middleware classes: a short query is answered in less time t
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from html import escape
-from typing import Any
 
 import psycopg
 from starlette.requests import ClientDisconnect
@@ -19,8 +19,9 @@ from starlette.types import Message, Receive, Scope, Send
 from .errors import UNREACHABLE, Problem
 from .platform import Platform
 from .requestlog import Exchange
-from .routes import api_keys, copy, health, imports, jobs, organizations, sql, tables, users, viz
+from .routes import api_keys, copy, health, imports, jobs, organizations, preflight, sql, tables, users, viz
 from .settings import Settings
+from .sqlapi.family import Exchange as SqlExchange
 
 logger = logging.getLogger(__name__)
 
@@ -36,14 +37,10 @@ _FAMILIES: tuple[Callable[[Platform], list[Route]], ...] = (
     imports.routes,
 )
 
-# Their bodies are streams of any length, with limits of their own.
-_STREAMED = ("/sql/copyfrom", "/api/v1/imports")
-
-_CORS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Headers": "*",
-    "Access-Control-Expose-Headers": "*",
-}
+# Their bodies are streams of any length, with limits of their own. All of the path counts: those of datasets
+# end in names, which may be anything.
+_STREAMED = re.compile(r"/api/[^/]+/(sql/copyfrom|imports)")
+_SQL_FAMILY = re.compile(r"/api/[^/]+/sql(/.*)?", re.S)
 
 
 def create_app(settings: Settings) -> Application:
@@ -62,6 +59,7 @@ class Application:
         self.platform = Platform.create(settings)
         self._settings = settings
         self._open_routes = [*health.routes(self.platform), *jobs.open_routes(self.platform)]
+        self._preflights = preflight.routes()
         self._routes = [route for family in _FAMILIES for route in family(self.platform)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,10 +95,10 @@ class Application:
             "request_id": exchange.id,
             "facts": exchange.facts,
             "full_path": scope["path"],
-            "user": user or self._settings.default_user,
+            "user": self._settings.default_user if user is None else user,
         }
         try:
-            if has_body and not path.endswith(_STREAMED):
+            if has_body and not _STREAMED.fullmatch(path):
                 receive = capped(receive, self._settings.limits.body_max_bytes, length)
             await self._answer(inner, receive, exchange)
         except Exception as error:
@@ -109,16 +107,16 @@ class Application:
             exchange.finish(self.platform.metrics, state["user"] if "account" in state else None)
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
-        route = _find(self._open_routes, scope)
+        # A preflight request asks about the address, whoever it belongs to.
+        for_all = self._preflights if scope["method"] == "OPTIONS" else self._open_routes
+        route = _find(for_all, scope)
         if route is None:
             route = _find(self._routes, scope)
             if route is None:
                 page = not_found_page(scope["method"], scope["state"]["full_path"])
                 await page(scope, receive, exchange.send)
                 return
-            # A preflight request asks about the address, whoever it belongs to.
-            if scope["method"] != "OPTIONS":
-                await self._find_account(scope)
+            await self._find_account(scope)
         exchange.endpoint = route.path
         await route.handle(scope, receive, exchange.send)
 
@@ -141,9 +139,13 @@ class Application:
         if problem.status >= 500:
             unexpected = None if isinstance(error, Problem) else error
             logger.error("request %s: %s", exchange.id, problem.message, exc_info=unexpected)
-        # Once the head is out, all that is left is to break off: the server closes the connection.
-        if not exchange.answering:
-            await fallback_response(problem, scope["path"], exchange.id)(scope, receive, exchange.send)
+        if exchange.answering:
+            # The head is out: all that is left is to break off, and the server closes the connection.
+            return
+        if _SQL_FAMILY.fullmatch(scope["path"]):
+            await SqlExchange(scope, receive, exchange.send).refuse(problem)
+        else:
+            await fallback_response(problem, exchange.id)(scope, receive, exchange.send)
 
 
 def split_user(path: str) -> tuple[str | None, str]:
@@ -183,22 +185,14 @@ def capped(receive: Receive, limit: int, declared: int) -> Receive:
     return receive_capped
 
 
-def fallback_response(problem: Problem, path: str, request_id: str) -> Response:
+def fallback_response(problem: Problem, request_id: str) -> Response:
     """The answer to a problem that no family of routes has put into its own words."""
-    if "/sql" in path:
-        members = {"context": problem.context, "detail": problem.detail, "hint": problem.hint}
-        body: dict[str, Any] = {"error": [problem.message or ""]}
-        body |= {name: value for name, value in members.items() if value is not None}
-        headers = {**_CORS, "Content-Disposition": "inline", **problem.headers}
-        media_type = "application/json; charset=utf-8"
-    else:
-        if problem.message is None:
-            return Response(status_code=problem.status, headers=problem.headers)
-        body = {"errors": problem.message}
-        headers, media_type = problem.headers, "application/json"
+    if problem.message is None:
+        return Response(status_code=problem.status, headers=problem.headers)
+    body = {"errors": problem.message}
     if problem.status >= 500:
         body["request_id"] = request_id
-    return JSONResponse(body, problem.status, headers, media_type)
+    return JSONResponse(body, problem.status, problem.headers)
 
 
 def not_found_page(method: str, path: str) -> Response:

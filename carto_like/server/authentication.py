@@ -30,7 +30,7 @@ async def authenticate(
     request: Request,
     *,
     account: Account,
-    body: Mapping[str, str] | None = None,
+    body: Mapping[str, object] | None = None,
     required: bool = False,
 ) -> Principal:
     """The principal a request acts as; without a key, the account's public role.
@@ -93,7 +93,7 @@ def _basic_token(request: Request, account: Account) -> str | None:
     return token
 
 
-def _parameter(request: Request, body: Mapping[str, str] | None) -> str | None:
+def _parameter(request: Request, body: Mapping[str, object] | None) -> str | None:
     """The key given as a parameter; an empty one counts as absent."""
     for name in _PARAMETERS:
         values = request.query_params.getlist(name)
@@ -103,6 +103,8 @@ def _parameter(request: Request, body: Mapping[str, str] | None) -> str | None:
             return values[0]
     for name in _PARAMETERS:
         value = (body or {}).get(name)
+        if isinstance(value, list):
+            raise Problem(401, "Unauthorized")
         if isinstance(value, str) and value:
             return value
     return None

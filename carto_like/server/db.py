@@ -68,6 +68,11 @@ class Database:
         )
 
     @property
+    def query_timeout(self) -> float:
+        """Seconds that a client's statement may run, 0 for any time."""
+        return self._settings.limits.query_timeout
+
+    @property
     def open_logins(self) -> int:
         """Connections that are open for clients' SQL."""
         return self._logins.open_connections
@@ -181,7 +186,7 @@ async def _reachable(connecting: AbstractAsyncContextManager[Connection]) -> Asy
 
 async def _connect(dsn: str, *, application_name: str, options: str) -> Connection:
     given = str(conninfo_to_dict(dsn).get("options") or "")
-    return await AsyncConnection.connect(
+    connection = await AsyncConnection.connect(
         dsn,
         autocommit=True,
         prepare_threshold=None,
@@ -189,6 +194,9 @@ async def _connect(dsn: str, *, application_name: str, options: str) -> Connecti
         application_name=application_name,
         options=f"{given} {options}".strip(),
     )
+    # psycopg would keep all notifications that come, for somebody who never asks for them.
+    connection.pgconn.notify_handler = None
+    return connection
 
 
 async def _has_own_settings(connection: Connection) -> bool:

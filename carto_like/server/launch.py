@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
-import json
 import logging
 import multiprocessing
 import multiprocessing.connection
 import os
+import shutil
 import signal
 import socket
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address
@@ -30,15 +29,12 @@ from .deployment import Home, platform_dsn, prepare, running_database
 from .errors import StartError
 from .http import ServerConfig
 from .postgres import PrivatePostgres
-from .secrets import write_private
 from .settings import Limits, Settings
+from .supervision import Running, announced, state_kept, watched
 
 logger = logging.getLogger(__name__)
 
-STATE_FILE = "server.json"
-KEY_FILE = "api_key"
 _DRAIN_SECONDS = 20
-_WATCH_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -53,20 +49,6 @@ class Options:
     workers: int = 1
     limits: Limits = field(default_factory=Limits)
     worker: bool = True
-
-
-@dataclass(frozen=True)
-class Running:
-    """What a server that is ready says about itself."""
-
-    base_url: str
-    user: str
-    api_key: str = field(repr=False)
-    pid: int
-
-    def as_json(self) -> str:
-        """One line for programs, key included."""
-        return json.dumps(vars(self))
 
 
 def serve(options: Options, announce: Callable[[Running], None]) -> None:
@@ -99,10 +81,10 @@ def serve(options: Options, announce: Callable[[Running], None]) -> None:
         key = asyncio.run(prepare(settings, options.api_key))
         running = Running(_base_url(options.host, listener, options.user), options.user, key, os.getpid())
         if isinstance(database, PrivatePostgres):
-            stack.enter_context(_watched(database))
+            stack.enter_context(watched(database))
         if options.home.data_dir is not None:
-            stack.enter_context(_state_kept(options.home.data_dir, running))
-        stack.enter_context(_announced(running, listener, announce))
+            stack.enter_context(state_kept(options.home.data_dir, running))
+        stack.enter_context(announced(running, listener, announce))
         _run(settings, options.workers, listener, stack)
 
 
@@ -115,8 +97,7 @@ def _run(settings: Settings, workers: int, listener: socket.socket, stack: ExitS
             raise StartError("The server did not start; its log says why.")
         return
     # Each worker counts in files here, and whichever is asked for metrics adds them up.
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="carto-like-metrics-"))
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(_metrics_folder(settings.data_dir))
     config = ServerConfig(
         partial(worker_app, settings),
         settings.limits,
@@ -130,6 +111,22 @@ def _run(settings: Settings, workers: int, listener: socket.socket, stack: ExitS
         process.exitcode not in (0, -signal.SIGTERM) for process in supervisor.processes
     ):
         raise StartError("A worker did not start; its log says why.")
+
+
+@contextmanager
+def _metrics_folder(data_dir: Path | None) -> Iterator[str]:
+    """An empty folder; in the data directory, where a killed server's is found again and emptied."""
+    if data_dir is None:
+        with tempfile.TemporaryDirectory(prefix="carto-like-metrics-") as name:
+            yield name
+        return
+    folder = data_dir / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    try:
+        yield str(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def worker_app(settings: Settings) -> Application:
@@ -207,77 +204,3 @@ def _base_url(host: str, listener: socket.socket, user: str) -> str:
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     shown = f"[{shown}]" if ":" in shown else shown
     return f"http://{shown}:{listener.getsockname()[1]}/user/{user}/"
-
-
-@contextmanager
-def _state_kept(data_dir: Path, running: Running) -> Iterator[None]:
-    """Leave word in the data directory, for commands on this machine, while the server runs."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    write_private(data_dir / KEY_FILE, f"{running.api_key}\n".encode())
-    state = data_dir / STATE_FILE
-    write_private(state, running.as_json().encode())
-    try:
-        yield
-    finally:
-        state.unlink(missing_ok=True)
-
-
-@contextmanager
-def _watched(postgres: PrivatePostgres) -> Iterator[None]:
-    """Start the database again when it dies under the server."""
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(_WATCH_SECONDS):
-            if postgres.is_running():
-                continue
-            logger.error("the database died; starting it again")
-            try:
-                postgres.restart()
-            except StartError as error:
-                logger.error("%s", error)
-
-    with _thread(watch, done):
-        yield
-
-
-@contextmanager
-def _announced(
-    running: Running, listener: socket.socket, announce: Callable[[Running], None]
-) -> Iterator[None]:
-    """Announce the server as soon as it answers."""
-    done = threading.Event()
-    host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-
-    def wait() -> None:
-        while not done.is_set():
-            if _is_healthy(host, port):
-                announce(running)
-                return
-            done.wait(0.05)
-
-    with _thread(wait, done):
-        yield
-
-
-@contextmanager
-def _thread(work: Callable[[], None], done: threading.Event) -> Iterator[None]:
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-def _is_healthy(host: str, port: int) -> bool:
-    connection = http.client.HTTPConnection(host, port, timeout=2)
-    with suppress(OSError, http.client.HTTPException):
-        try:
-            connection.request("GET", "/health")
-            return connection.getresponse().status == 200
-        finally:
-            connection.close()
-    return False

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from .processes import is_alive
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+# What a process has now, unlike what it has done, is gone with it.
+_LIVE = re.compile(r"gauge_live\w+_(\d+)\.db")
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
@@ -56,8 +64,19 @@ class Metrics:
     def render(self) -> bytes:
         """All metrics as Prometheus reads them."""
         self._connections.set(self._open_connections())
-        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        if _FOLDER not in os.environ:
             return generate_latest(self._registry)
+        _forget_the_dead(Path(os.environ[_FOLDER]))
         everybody = CollectorRegistry()
         MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
         return generate_latest(everybody)
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Remove what workers left that did not end by themselves; the next one has another number."""
+    for file in folder.iterdir():
+        match = _LIVE.fullmatch(file.name)
+        if match and not is_alive(int(match[1])):
+            # Another worker may be asked at the same moment.
+            with suppress(FileNotFoundError):
+                file.unlink()

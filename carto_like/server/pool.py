@@ -35,8 +35,8 @@ class ConnectionPool:
     Args:
         connect: opens a connection for a login.
         budget: connections open at once, idle ones included.
-        wait: seconds that :meth:`connection` waits for its turn.
-        idle: seconds after which an unused connection is closed.
+        wait: seconds that :meth:`connection` waits for its turn, 0 for any time.
+        idle: seconds after which an unused connection is closed, 0 for never.
         reset: SQL that makes a connection as good as new; None when borrowers leave nothing behind.
     """
 
@@ -68,7 +68,8 @@ class ConnectionPool:
 
     async def open(self) -> None:
         """Start closing connections that nobody uses."""
-        self._reaper = asyncio.create_task(self._reap())
+        if self._idle_seconds:
+            self._reaper = asyncio.create_task(self._reap())
 
     async def close(self) -> None:
         """Close every connection, those in use too."""
@@ -104,7 +105,7 @@ class ConnectionPool:
         try:
             self._turns.acquire_nowait()
         except anyio.WouldBlock:
-            with anyio.move_on_after(self._wait) as scope:
+            with anyio.move_on_after(self._wait or None) as scope:
                 await self._turns.acquire()
             if scope.cancelled_caught:
                 raise Problem(

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import os
-import pwd
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from .clusterdir import (
+    SUPERUSER,
+    initialise,
+    make_data_dir,
+    make_socket_dir,
+    remove_socket_dir,
+    shared_memory,
+    tail,
+    unprivileged,
+)
 from .datalock import DataDirectoryBusy, DataLock
 from .errors import StartError
+from .processes import command_line, is_alive
 from .programs import INSTALL_HELP, Programs, find_programs
 
-SUPERUSER = "postgres"
-_OS_USER = "postgres"
-_SOCKET_PREFIX = "carto-like-"
 _START_SECONDS = 60.0
 _GOING_AWAY_SECONDS = 10.0
 _LEFTOVERS = ('lock file "postmaster.pid" already exists', "pre-existing shared memory block")
@@ -81,7 +84,7 @@ class PrivatePostgres:
         self.pid: int | None = None
         self.socket_dir: str | None = None
         self._programs = programs
-        self._settings = {**SETTINGS, **_shared_memory(), **(settings or {})}
+        self._settings = {**SETTINGS, **shared_memory(), **(settings or {})}
         self._child: subprocess.Popen[bytes] | None = None
         self._lock = DataLock(self.data_dir)
 
@@ -113,11 +116,11 @@ class PrivatePostgres:
         """
         if self.pid is not None:
             return
-        _make_data_dir(self.data_dir)
+        make_data_dir(self.data_dir)
         last = self._lock.acquire()
         try:
             if not self._adopt():
-                _remove_socket_dir(last.get("socket_dir"))
+                remove_socket_dir(last.get("socket_dir"))
                 self._launch_patiently()
             self._lock.write(socket_dir=self.socket_dir)
             self._require_postgis()
@@ -128,7 +131,7 @@ class PrivatePostgres:
     def stop(self) -> None:
         """Stop the cluster and remove its socket folder; nothing happens when it does not run."""
         self.halt()
-        _remove_socket_dir(self.socket_dir)
+        remove_socket_dir(self.socket_dir)
         self.pid = self.socket_dir = self._child = None
         self._lock.release()
 
@@ -168,15 +171,15 @@ class PrivatePostgres:
     def _adopt(self) -> bool:
         """Take over a cluster that a killed owner left running; end it when it does not answer."""
         server = self._postmaster()
-        if server is None or not _is_alive(server.pid):
+        if server is None or not is_alive(server.pid):
             return False
         if self._answers(server):
             self.pid, self.socket_dir = server.pid, server.socket_dir
             return True
         # The number may meanwhile belong to a process that has nothing to do with us.
-        if str(self.cluster_dir) in _command_line(server.pid):
+        if str(self.cluster_dir) in command_line(server.pid):
             self._end(server.pid)
-            _remove_socket_dir(server.socket_dir)
+            remove_socket_dir(server.socket_dir)
         return False
 
     def _launch_patiently(self) -> None:
@@ -193,10 +196,10 @@ class PrivatePostgres:
 
     def _launch(self) -> None:
         programs = self._programs or find_programs()
-        run_as = _unprivileged(self.data_dir)
+        run_as = unprivileged(self.data_dir)
         if not (self.cluster_dir / "PG_VERSION").exists():
-            _initialise(programs, self.cluster_dir, run_as)
-        self.socket_dir = self.socket_dir or _make_socket_dir(run_as)
+            initialise(programs, self.cluster_dir, run_as)
+        self.socket_dir = self.socket_dir or make_socket_dir(run_as)
         settings = {**self._settings, "unix_socket_directories": self.socket_dir}
         command = [str(programs.postgres), "-D", str(self.cluster_dir)]
         command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
@@ -210,7 +213,7 @@ class PrivatePostgres:
 
     def _is_ready(self) -> bool:
         if self.pid is None or self._has_ended(self.pid):
-            raise StartError(f"PostgreSQL stopped while starting. It said: {_tail(self.log_file)}")
+            raise StartError(f"PostgreSQL stopped while starting. It said: {tail(self.log_file)}")
         server = self._postmaster()
         return server is not None and server.pid == self.pid and server.ready
 
@@ -236,7 +239,7 @@ class PrivatePostgres:
     def _has_ended(self, pid: int) -> bool:
         if self._child is not None and self._child.pid == pid:
             return self._child.poll() is not None
-        return not _is_alive(pid)
+        return not is_alive(pid)
 
     def _postmaster(self) -> _Postmaster | None:
         try:
@@ -261,110 +264,6 @@ class PrivatePostgres:
             query = "SELECT 1 FROM pg_available_extensions WHERE name = 'postgis'"
             if connection.execute(query).fetchone() is None:
                 raise StartError(f"This PostgreSQL has no PostGIS. {INSTALL_HELP}")
-
-
-def _shared_memory() -> dict[str, str]:
-    """Containers often have 64 MB in /dev/shm, which a parallel query outgrows; System V has no such cap."""
-    if sys.platform != "linux":
-        return {}
-    shm = os.statvfs("/dev/shm") if os.path.isdir("/dev/shm") else None
-    small = shm is None or shm.f_frsize * shm.f_blocks < 2**30
-    return {"dynamic_shared_memory_type": "sysv"} if small else {}
-
-
-def _make_data_dir(data_dir: Path) -> None:
-    # One that is there already keeps its rights: it may be somebody's home, or /tmp.
-    if not data_dir.exists():
-        data_dir.mkdir(parents=True)
-        # What root makes, the database's OS user must be able to pass through.
-        data_dir.chmod(0o711 if os.geteuid() == 0 else 0o700)
-
-
-def _unprivileged(data_dir: Path) -> dict[str, Any]:
-    """Arguments for ``subprocess`` that run a PostgreSQL program as a user it accepts.
-
-    PostgreSQL refuses to run as root, so root runs it as the OS user that its packages make.
-    """
-    environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-    run_as: dict[str, Any] = {"cwd": "/", "env": {**environment, "LC_ALL": "C", "TZ": "UTC"}}
-    if os.geteuid() != 0:
-        return run_as
-    try:
-        user = pwd.getpwnam(_OS_USER)
-    except KeyError:
-        raise StartError(
-            f"PostgreSQL does not run as root, and there is no OS user '{_OS_USER}' to run it as. "
-            f"Make one ('useradd --system {_OS_USER}') or start the platform as an ordinary user."
-        ) from None
-    run_as |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    entered = subprocess.run(["test", "-x", data_dir], check=False, **run_as)
-    if entered.returncode != 0:
-        raise StartError(
-            f"The OS user '{_OS_USER}', which runs the database, cannot enter {data_dir}. Choose a "
-            "directory under /var/lib with --data-dir, or start the platform as an ordinary user."
-        )
-    return run_as
-
-
-def _owner(run_as: dict[str, Any]) -> tuple[int, int]:
-    return run_as.get("user", os.geteuid()), run_as.get("group", os.getegid())
-
-
-def _initialise(programs: Programs, cluster_dir: Path, run_as: dict[str, Any]) -> None:
-    # Made under another name: an interrupted start leaves no half cluster under the right one.
-    partial = cluster_dir.with_name(cluster_dir.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(mode=0o700)
-    os.chown(partial, *_owner(run_as))
-    command = [str(programs.initdb), "-D", str(partial), "-U", SUPERUSER, "--auth=trust"]
-    command += ["--encoding=UTF8", f"--locale={_locale()}", "--lc-messages=C", "--no-instructions"]
-    made = subprocess.run(command, capture_output=True, text=True, check=False, **run_as)
-    if made.returncode != 0:
-        raise StartError(f"initdb failed: {made.stderr.strip()[-800:]}")
-    partial.rename(cluster_dir)
-
-
-def _locale() -> str:
-    """A locale that knows letters beyond ASCII, for upper() and lower(), but sorts fast where it can."""
-    answer = subprocess.run(["locale", "-a"], capture_output=True, text=True, check=False)
-    known = {name.lower().replace("-", ""): name for name in answer.stdout.split()}
-    return next((known[name] for name in ("c.utf8", "en_us.utf8") if name in known), "C")
-
-
-def _make_socket_dir(run_as: dict[str, Any]) -> str:
-    # Not under TMPDIR, which can be long: the path of a socket may hold 107 bytes, on macOS 103.
-    folder = tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir="/tmp")
-    os.chown(folder, *_owner(run_as))
-    return folder
-
-
-def _remove_socket_dir(folder: str | None) -> None:
-    if folder and Path(folder).name.startswith(_SOCKET_PREFIX):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _command_line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except FileNotFoundError:
-        answer = subprocess.run(
-            ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-        )
-        return answer.stdout
-
-
-def _tail(path: Path) -> str:
-    return path.read_text("utf-8", errors="replace")[-800:].strip()
 
 
 __all__ = ["SETTINGS", "SUPERUSER", "DataDirectoryBusy", "PrivatePostgres"]

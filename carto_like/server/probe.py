@@ -93,7 +93,8 @@ def _try_a_user(connection: Connection[Any], facts: dict[str, Any]) -> None:
 def _recommend(statements: list[str]) -> None:
     if statements:
         logger.warning(
-            "Users of this database can look at and end sessions that share their role, and store large "
-            "objects. A superuser can forbid it by running, in this database:\n%s",
+            "Users of this database can look at and end sessions that share their role, store large objects, "
+            "and see where the data of others lie. A superuser can forbid it by running, in this "
+            "database:\n%s",
             "\n".join(f"{statement};" for statement in statements),
         )

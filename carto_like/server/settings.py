@@ -6,10 +6,26 @@ with them, so that the documentation and ``carto-like serve --help`` show one an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
+
+RATE_GROUPS = ("query", "copy_from", "copy_to", "job_create", "job_get", "job_delete")
+"""What rate limits can be set for."""
+
+# PostgreSQL counts milliseconds, in 31 bits.
+_LONGEST_SECONDS = 2_000_000
+_NEEDED = {
+    "connections": "without a connection no query can run",
+    "job_concurrency": "--no-worker runs no jobs",
+    "import_timeout": "a reader that hangs must end",
+    "import_url_timeout": "a source that hangs must end",
+    "export_processes": "they write the files",
+    "cancel_grace": "a query that is asked to stop needs a moment to do so",
+    "copy_window": "in no time no byte can arrive",
+}
 
 
 def _limit(default: Any, help_text: str) -> Any:
@@ -24,22 +40,35 @@ class RateLimit:
     count: int
     period: float
 
+    def __post_init__(self) -> None:
+        if self.burst < 0 or self.count < 1 or not 0 < self.period < math.inf:
+            raise ValueError("a rate limit needs 1 request or more in a time of more than 0 seconds")
+
 
 @dataclass(frozen=True)
 class Limits:
     """Every limit of the platform. Zero means unlimited unless the help says otherwise."""
 
     query_timeout: float = _limit(300.0, "seconds a SQL API query may run")
+    export_timeout: float = _limit(300.0, "seconds an export to csv, kml, shp, gpkg or spatialite may take")
+    export_processes: int = _limit(
+        4, "processes that write kml, shp, gpkg and spatialite at once, in each worker; never unlimited"
+    )
+    document_max_bytes: int = _limit(64 * 2**20, "bytes of rows in one topojson or arraybuffer document")
     copy_timeout: float = _limit(18_000.0, "seconds a COPY may take, either way")
-    cancel_grace: float = _limit(2.0, "seconds a cancelled query has left before its session is terminated")
+    cancel_grace: float = _limit(
+        2.0, "seconds a cancelled query has left before its session is terminated; never unlimited"
+    )
     copy_max_bytes: int = _limit(0, "bytes received (as sent, compressed or not) that one COPY may hold")
     copy_min_bytes: int = _limit(0, "bytes a COPY must receive in each 15 s window")
-    copy_window: float = _limit(15.0, "seconds of the window of copy_min_bytes")
+    copy_window: float = _limit(15.0, "seconds of the window of copy_min_bytes; never unlimited")
     body_max_bytes: int = _limit(16 * 2**20, "bytes of a request body other than a COPY")
     url_max_bytes: int = _limit(64 * 2**10, "bytes of a request line, longer ones answer 414")
     header_max_bytes: int = _limit(64 * 2**10, "bytes of all request headers, longer ones answer 431")
     row_max_bytes: int = _limit(0, "bytes of one result row of the SQL API")
-    connections: int = _limit(40, "database connections that clients' SQL may hold at once; never unlimited")
+    connections: int = _limit(
+        40, "database connections that clients' SQL may hold at once, in each worker; never unlimited"
+    )
     connection_wait: float = _limit(10.0, "seconds a request waits for a connection before it answers 503")
     connection_idle: float = _limit(60.0, "seconds an unused connection is kept open")
     quota_bytes: int = _limit(0, "bytes of storage of a new user")
@@ -55,21 +84,33 @@ class Limits:
     job_stalled_after: float = _limit(30.0, "seconds without a sign of life after which a worker is dead")
     job_drain: float = _limit(5.0, "seconds running jobs may go on when their worker stops")
     imports_at_once: int = _limit(0, "imports of one account that may be under way at once")
-    import_max_bytes: int = _limit(0, "bytes of a file that is imported")
-    import_max_rows: int = _limit(0, "rows of a file that is imported")
-    import_timeout: float = _limit(3600.0, "seconds that reading and loading a file may take; never unlimited")
+    import_max_bytes: int = _limit(0, "bytes of an imported file")
+    import_max_rows: int = _limit(0, "rows of an imported file")
+    import_timeout: float = _limit(
+        3600.0, "seconds that reading and loading a file may take; never unlimited"
+    )
     import_url_timeout: float = _limit(600.0, "seconds that a download may take; never unlimited")
     import_memory_bytes: int = _limit(4 * 2**30, "bytes of memory that the process reading a file may use")
     rate_limits: Mapping[str, tuple[RateLimit, ...]] = field(
         default_factory=dict,
-        metadata={"help": "rate limits by group: query, copy_from, copy_to, job_create, job_get, job_delete"},
+        metadata={"help": f"rate limits by group: {', '.join(RATE_GROUPS)}"},
     )
 
     def __post_init__(self) -> None:
-        if self.connections < 1:
-            raise ValueError("connections must be 1 or more: without a connection no query can run")
-        if self.job_concurrency < 1:
-            raise ValueError("job_concurrency must be 1 or more: --no-worker runs no jobs")
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if limit.name == "rate_limits":
+                continue
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{limit.name} must be 0 or more")
+            if not value and limit.name in _NEEDED:
+                least = "1 or more" if isinstance(value, int) else "more than 0"
+                raise ValueError(f"{limit.name} must be {least}: {_NEEDED[limit.name]}")
+            if isinstance(limit.default, float) and value > _LONGEST_SECONDS:
+                raise ValueError(f"{limit.name} must be {_LONGEST_SECONDS} seconds or less, or 0")
+        for group in self.rate_limits:
+            if group not in RATE_GROUPS:
+                raise ValueError(f"there are no rate limits for '{group}', only for {', '.join(RATE_GROUPS)}")
 
     @classmethod
     def table(cls) -> list[tuple[str, Any, str]]:

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.support.processes import processes_mentioning
+
 ROOT = Path(__file__).resolve().parents[2]
 # A whole platform is started and stopped in each of these, on whatever machine this is.
 pytestmark = pytest.mark.timeout(300)
@@ -27,22 +29,7 @@ def place(short_dir: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     folder = short_dir / f"demo{abs(hash(request.node.name)) % 10**6}"
     folder.mkdir(mode=0o711)
     yield folder
-    assert processes_that_mention(folder) == []
-
-
-def processes_that_mention(folder: Path) -> list[str]:
-    """Command lines of running processes that name a folder."""
-    if Path("/proc/self/cmdline").exists():
-        lines = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                lines.append(path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-    else:
-        command = ["ps", "-axww", "-o", "command"]
-        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    return [line for line in lines if str(folder) in line]
+    assert processes_mentioning(str(folder)) == []
 
 
 def environment(place: Path) -> dict[str, str]:

@@ -20,8 +20,8 @@ STANDARD = frozenset(sys.stdlib_module_names)
 CLIENT = frozenset({"requests", "urllib3", "dateutil", "isal"})
 SERVER = frozenset(
     {"starlette", "uvicorn", "orjson", "psycopg", "psycopg_pool", "cryptography", "prometheus_client"}
-    | {"platformdirs", "python_multipart", "anyio", "isal", "h11", "httptools", "procrastinate"}
-    | {"pyogrio", "charset_normalizer"}
+    | {"platformdirs", "python_multipart", "anyio", "isal", "h11", "httptools", "pyogrio", "pyarrow"}
+    | {"procrastinate", "charset_normalizer"}
 )
 COMMANDS = frozenset({"click", "rich", "platformdirs", "requests"})
 # A function of these would read files, the clock or the environment, or write a log.

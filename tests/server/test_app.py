@@ -27,6 +27,7 @@ from carto_like.server.settings import Settings
 from tests.conftest import MakeServer
 from tests.support.api import Api, TestAccount, make_account
 from tests.support.server import SECRET, RunningServer
+from tests.support.serving import wait_for
 
 
 def test_health_and_version_need_no_account(platform_server: RunningServer) -> None:
@@ -113,9 +114,9 @@ def test_a_request_is_one_line_of_json_without_secrets(
         params={"q": "SELECT 'hidden-literal' FROM generate_series(1, 3)"},
         headers={"X-Request-Id": "one"},
     )
-    found = [line for line in lines(caplog) if line["id"] == "one"]
-    assert len(found) == 1
-    line = found[0]
+    # The line is written when the answer has been sent, which may be after it was read here.
+    wait_for(lambda: any(line["id"] == "one" for line in lines(caplog)), "the request was not logged")
+    (line,) = [line for line in lines(caplog) if line["id"] == "one"]
     assert line == {
         "id": "one",
         "user": account.name,

@@ -195,6 +195,20 @@ def test_who_finds_no_connection_is_told_when_to_come_back(settings: Settings, a
     run(settings, work, connections=1, connection_wait=0.05)
 
 
+def test_a_wait_of_zero_is_one_without_end(settings: Settings, account: TestAccount) -> None:
+    async def work(database: Database) -> None:
+        async def borrow() -> int:
+            async with database.login(account.role, account.schema) as connection:
+                return int(await value(connection, "SELECT 1 FROM pg_sleep(0.05)"))
+
+        assert sum(await asyncio.gather(borrow(), borrow(), borrow())) == 3
+        # Nor is an unused connection closed after no time at all.
+        await asyncio.sleep(0.2)
+        assert database.open_logins == 1
+
+    run(settings, work, connections=1, connection_wait=0, connection_idle=0)
+
+
 def test_more_borrowers_than_connections_are_all_served(settings: Settings, account: TestAccount) -> None:
     async def work(database: Database) -> None:
         async def borrow(role: str) -> int:

@@ -21,7 +21,8 @@ from psycopg import sql
 
 from carto_like.server.postgres import PrivatePostgres
 from carto_like.server.secrets import write_private
-from tests.support.serving import Serving, processes_mentioning, wait_for
+from tests.support.processes import processes, processes_mentioning
+from tests.support.serving import Serving, wait_for
 
 SECRET = b"an instance secret given by an operator"
 
@@ -120,11 +121,7 @@ def test_workers_share_the_work_and_end_with_their_parent(home: Path) -> None:
 
 
 def _children(pid: int) -> list[int]:
-    answer = subprocess.run(
-        ["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
-    )
-    rows = [line.split(None, 2) for line in answer.stdout.splitlines()]
-    return [int(child) for child, parent, args in rows if int(parent) == pid and "spawn_main" in args]
+    return [found.pid for found in processes() if found.parent == pid and "spawn_main" in found.command]
 
 
 def _is_alive(pid: int) -> bool:
@@ -226,7 +223,9 @@ def test_addresses_that_others_reach_are_warned_about(
         (("--limit", "nonsense=1"), "there is no limit 'nonsense'"),
         (("--limit", "connections=many"), "'many' is no number"),
         (("--limit", "connections=0"), "connections must be 1 or more"),
+        (("--limit", "query_timeout=nan"), "query_timeout must be 0 or more"),
         (("--rate-limit", "query"), "is not of the form"),
+        (("--rate-limit", "nothing=1/1"), "there are no rate limits for 'nothing'"),
         (("--workers", "0"), "0 is not in the range"),
     ],
 )

@@ -233,6 +233,25 @@ def test_statements_that_count_nothing_give_zero(api: Api) -> None:
         answer = response.json()
         assert (response.status_code, answer["rows"], answer["total_rows"]) == (200, [], 0), q
         assert "X-Cache-Channel" not in response.headers
+        writes = not q.startswith("DO")
+        assert ("max-age=0," in response.headers["Cache-Control"]) == writes, q
+
+
+def test_numbers_of_every_kind_are_json_numbers(api: Api) -> None:
+    for kind in ("int2", "int4", "int8", "float4", "float8", "numeric"):
+        answer = body(api, f"SELECT 8::{kind} AS one, ARRAY[8, 4]::{kind}[] AS more")
+        assert answer["rows"] == [{"one": 8, "more": [8, 4]}]
+        assert answer["fields"] == {
+            "one": {"type": "number", "pgtype": kind},
+            "more": {"type": "number[]", "pgtype": f"_{kind}"},
+        }
+
+
+def test_the_mercator_column_is_shown_unless_skipped(api: Api) -> None:
+    q = "SELECT 1 AS cartodb_id, NULL::geometry AS the_geom, NULL::geometry AS the_geom_webmercator"
+    assert list(rows(api, q)[0]) == ["cartodb_id", "the_geom", "the_geom_webmercator"]
+    answer = api.sql(q, skipfields="the_geom_webmercator,nothing").json()
+    assert list(answer["rows"][0]) == list(answer["fields"]) == ["cartodb_id", "the_geom"]
 
 
 def test_rows_of_all_statements_come_one_after_the_other(api: Api) -> None:

@@ -107,7 +107,11 @@ def test_v4_me_is_for_any_key(api: Api, account: TestAccount) -> None:
     assert {"first_name", "avatar_url", "groups"} < set(body)
     answer = api.with_key("default_public").get("api/v4/me")
     assert set(answer.json()) == {"username", "organization", "api_endpoints"}
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    called = api.get("api/v4/me", params={"callback": "f"})
+    assert called.text.startswith('/**/f({"username":')
+    for told in (answer, called):
+        assert told.headers["Access-Control-Allow-Origin"] == "*"
+        assert told.headers["Vary"] == "Authorization"
     for key in (None, "wrong"):
         refused = api.with_key(key).get("api/v4/me")
         assert (refused.status_code, refused.content) == (401, b"")

@@ -90,9 +90,3 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 20.0) ->
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
-
-
-def processes_mentioning(text: str) -> list[str]:
-    """Command lines of the processes of this machine that contain a text."""
-    answer = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True)
-    return [line for line in answer.stdout.splitlines() if text in line]

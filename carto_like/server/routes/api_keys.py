@@ -25,8 +25,8 @@ def routes(platform: Platform) -> list[Route]:
     """The routes, relative to a user's root."""
     keys = _Keys(platform)
     return [
-        Route(_PATH, answering(keys.index), methods=["GET", "OPTIONS"]),
-        Route(_PATH + "/{name:path}", answering(keys.show), methods=["GET", "OPTIONS"]),
+        Route(_PATH, answering(keys.index), methods=["GET"]),
+        Route(_PATH + "/{name:path}", answering(keys.show), methods=["GET"]),
     ]
 
 

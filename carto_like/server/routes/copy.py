@@ -14,17 +14,17 @@ from starlette.routing import Route
 
 from carto_like.pure.pgcopy import Copy, parse_copy
 from carto_like.server.accounts import Account, Principal
-from carto_like.server.authentication import account_of, authenticate, require_api
 from carto_like.server.errors import Problem
 from carto_like.server.platform import Platform
-from carto_like.server.ratelimit import limit
 from carto_like.server.services.bulkload import plan
 from carto_like.server.services.copy import NOT_FROM_CLIENT, NOT_TO_CLIENT, copy_in, copy_out, set_timeout
+from carto_like.server.services.profiles import used_bytes
 from carto_like.server.sqlapi.family import JSON, Endpoint, Exchange, as_problem
 from carto_like.server.sqlapi.guard import Guard, Stopped
 from carto_like.server.sqlapi.gunzip import packer
 from carto_like.server.sqlapi.parameters import query_parameters, read_parameters
 from carto_like.server.sqlapi.problems import body_of
+from carto_like.server.sqlapi.scanning import scan
 from carto_like.server.sqlapi.upload import ClientLeft, Upload
 
 _DEFAULT_NAME = "carto-sql-copyto.dmp"
@@ -41,20 +41,15 @@ class CopyRoutes:
 
     async def copy_from(self, exchange: Exchange) -> None:
         """Load the request's body into a table."""
-        request = exchange.request
-        account = account_of(request)
         try:
-            exchange.headers.update(await limit(self._platform, account, "copy_from"))
-            principal = await authenticate(self._platform, request, account=account)
-            require_api(principal, "sql")
-            exchange.headers["Vary"] = "Authorization"
-            upload = await self._upload(exchange, account)
+            principal = await exchange.admit(self._platform, "copy_from")
+            upload = await self._upload(exchange, principal.account)
         except Problem as problem:
             await self._refuse(exchange, problem, self._unlimited_upload(exchange))
             return
         try:
-            sql = _checked(query_parameters(request).get("q"))
-            parsed = parse_copy(sql)
+            sql = _checked(query_parameters(exchange.request).get("q"))
+            parsed = await scan(parse_copy, sql)
             if parsed is not None:
                 _check_import(parsed)
             await self._load(exchange, principal, sql, upload)
@@ -80,9 +75,7 @@ class CopyRoutes:
         if not account.quota_bytes:
             return None
         async with self._platform.database.metadata() as conn:
-            cursor = await conn.execute("SELECT cartodb.CDB_UserDataSize(%s)", (account.schema,))
-            row = await cursor.fetchone()
-        return max(0, account.quota_bytes - int(row[0] if row else 0))
+            return max(0, account.quota_bytes - await used_bytes(conn, account))
 
     async def _load(self, exchange: Exchange, principal: Principal, sql: str, upload: Upload) -> None:
         database = self._platform.database
@@ -124,23 +117,22 @@ class CopyRoutes:
 
     async def copy_to(self, exchange: Exchange) -> None:
         """Answer with the data of a COPY."""
-        request = exchange.request
-        parameters = await read_parameters(request)
-        account = account_of(request)
-        exchange.headers.update(await limit(self._platform, account, "copy_to"))
-        principal = await authenticate(self._platform, request, account=account, body=parameters.body_keys)
-        require_api(principal, "sql")
-        exchange.headers["Vary"] = "Authorization"
+        parameters = await read_parameters(exchange.request)
+        principal = await exchange.admit(self._platform, "copy_to", parameters.body_keys)
         sql = _checked(parameters.get("q"))
-        parsed = parse_copy(sql)
+        parsed = await scan(parse_copy, sql)
         if parsed is not None:
             _check_export(parsed)
-        database = self._platform.database
         name = quote(parameters.last_text("filename") or _DEFAULT_NAME, safe="!'()*-._~")
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Disposition": f"attachment; filename={name}",
         }
+        out = _Download(exchange, headers, pack=_wants_gzip(exchange.request))
+        await self._send_out(exchange, principal, sql, out)
+
+    async def _send_out(self, exchange: Exchange, principal: Principal, sql: str, out: _Download) -> None:
+        database = self._platform.database
         async with (
             database.login(principal.role, principal.account.schema) as conn,
             Guard(
@@ -152,7 +144,6 @@ class CopyRoutes:
             ) as guard,
         ):
             await set_timeout(conn, self._limits.copy_timeout)
-            out = _Download(exchange, headers, pack=_wants_gzip(request))
             try:
                 async with aclosing(copy_out(conn, sql)) as blocks:
                     async for block in blocks:
@@ -223,6 +214,6 @@ def routes(platform: Platform) -> list[Route]:
     """The routes of COPY, relative to a user's root."""
     handlers = CopyRoutes(platform)
     return [
-        Route("/api/{version}/sql/copyfrom", Endpoint(handlers.copy_from), methods=["POST", "OPTIONS"]),
-        Route("/api/{version}/sql/copyto", Endpoint(handlers.copy_to), methods=["GET", "POST", "OPTIONS"]),
+        Route("/api/{version}/sql/copyfrom", Endpoint(handlers.copy_from), methods=["POST"]),
+        Route("/api/{version}/sql/copyto", Endpoint(handlers.copy_to), methods=["GET", "POST"]),
     ]

@@ -2,119 +2,35 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
-from email.utils import formatdate
-from pathlib import PurePosixPath
 from typing import IO
 
 from starlette.routing import Route
 
-from carto_like.pure.pgtext import window
 from carto_like.server.accounts import Principal
-from carto_like.server.authentication import account_of, authenticate, require_api
-from carto_like.server.errors import Problem
+from carto_like.server.formats.catalog import FORMATS
+from carto_like.server.formats.export import Export
+from carto_like.server.formats.ogr import Writers
+from carto_like.server.formats.svg import svg_blocks
 from carto_like.server.platform import Platform
-from carto_like.server.ratelimit import limit
 from carto_like.server.services.analysis import Analysis, Freshness, analyse, check_system_tables
-from carto_like.server.services.answers import Query, Tally, geojson_blocks, json_blocks
-from carto_like.server.services.export import export_csv, read_blocks
-from carto_like.server.sqlapi.family import JSON, Endpoint, Exchange, Family, is_callback
+from carto_like.server.services.answers import Block, Query, Tally, geojson_blocks, json_blocks
+from carto_like.server.services.export import read_blocks
+from carto_like.server.sqlapi.family import Endpoint, Exchange, Family
 from carto_like.server.sqlapi.guard import Guard
-from carto_like.server.sqlapi.notices import listening
-from carto_like.server.sqlapi.parameters import Parameters, read_parameters
+from carto_like.server.sqlapi.notices import Notices, listening
+from carto_like.server.sqlapi.parameters import read_parameters
+from carto_like.server.sqlapi.wanted import Wanted, read_wanted
 from carto_like.server.sqlapi.wire import Connection
 
-_CONTENT_TYPES = {"json": JSON, "geojson": JSON, "csv": "text/csv; charset=utf-8; header=present"}
-_NOT_YET = {"topojson", "svg", "arraybuffer", "kml", "shp", "gpkg", "spatialite"}
-_UNFIT = re.compile(r"[;()\[\]<>'\"\s\\\x00-\x1f\x7f]|[^\x00-\x7f]")
-_DEFAULT_NAME = "cartodb-query"
+# The other formats are files, made before anything is sent.
+_STREAMED = frozenset({"json", "geojson", "svg"})
 
 # From here on PostgreSQL's rows are read several at a time, at the price that an error drops a few of them.
 _MANY_ROWS = 5000
 _CHUNK_ROWS = 128
 _CHUNK_BYTES = 256 * 1024
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a request to ``/sql`` asks for, checked."""
-
-    sql: str
-    format: str
-    file_name: str
-    attachment: bool
-    skip: frozenset[str]
-    decimals: int
-    persist: bool
-    callback: str | None
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers that do not depend on the result."""
-        kind = "attachment" if self.attachment else "inline"
-        date = formatdate(usegmt=True)
-        name = f"{self.file_name}.{self.format}"
-        return {
-            "Content-Type": _CONTENT_TYPES[self.format],
-            "Content-Disposition": f'{kind}; filename={name}; modification-date="{date}";',
-        }
-
-
-def read_wanted(parameters: Parameters) -> Wanted:
-    """Check the parameters of ``/sql``; raises Problem 400."""
-    sql = parameters.get("q")
-    if not isinstance(sql, str):
-        raise Problem(400, "You must indicate a sql query")
-    given_name = parameters.last_text("filename")
-    callback = parameters.last_text("callback")
-    if callback and not is_callback(callback):
-        raise Problem(400, "The callback must be the name of a function")
-    decimals = parameters.integer("dp")
-    return Wanted(
-        sql=_windowed(sql, parameters),
-        format=_format(parameters),
-        file_name=_file_name(given_name or _DEFAULT_NAME),
-        attachment=bool(given_name or parameters.last_text("format")),
-        skip=frozenset(name for text in parameters.texts("skipfields") for name in text.split(",") if name),
-        decimals=6 if decimals is None else min(max(decimals, 0), 20),
-        persist=parameters.text("cache_policy") == "persist",
-        callback=callback,
-    )
-
-
-def _format(parameters: Parameters) -> str:
-    given = parameters.get("format")
-    name = parameters.last_text("format") or "json"
-    name = name if isinstance(given, list) else name.lower()
-    if name in _NOT_YET:
-        raise Problem(400, f"The format {name} is not available on this server yet")
-    if name not in _CONTENT_TYPES:
-        raise Problem(400, f"Invalid format: {name}")
-    return name
-
-
-def _file_name(name: str) -> str:
-    base = PurePosixPath(name).name
-    stem = base.rpartition(".")[0] or base
-    return _UNFIT.sub("_", stem) or _DEFAULT_NAME
-
-
-def _windowed(sql: str, parameters: Parameters) -> str:
-    page, size = parameters.integer("page"), parameters.integer("rows_per_page")
-    paged = page is not None and size is not None
-    direction = (parameters.text("sort_order") or "").lower()
-    try:
-        return window(
-            sql,
-            order_by=parameters.text("order_by"),
-            descending={"asc": False, "desc": True}.get(direction),
-            limit=size if paged else None,
-            offset=(page or 0) * (size or 0),
-        )
-    except ValueError as error:
-        raise Problem(400, str(error)) from error
 
 
 class SqlRoute:
@@ -124,27 +40,24 @@ class SqlRoute:
         self._family = family
         self._platform = family.platform
         self._limits = family.platform.settings.limits
+        self._writers = Writers(self._limits.export_processes)
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one request."""
         parameters = await read_parameters(exchange.request)
-        account = account_of(exchange.request)
-        exchange.headers.update(await limit(self._platform, account, "query"))
-        principal = await authenticate(
-            self._platform, exchange.request, account=account, body=parameters.body_keys
-        )
-        require_api(principal, "sql")
-        exchange.headers["Vary"] = "Authorization"
-        wanted = read_wanted(parameters)
-        exported = await self._run(exchange, principal, wanted)
-        if exported is not None:
-            with exported:
-                await _send_file(exchange, exported, wanted)
-
-    async def _run(self, exchange: Exchange, principal: Principal, wanted: Wanted) -> IO[bytes] | None:
-        """Run the query; what is not a file is sent while it runs."""
+        principal = await exchange.admit(self._platform, "query", parameters.body_keys)
         # Known before a connection is borrowed: the catalogs are read on another one.
         await self._family.types()
+        exchange.headers["X-Served-By-DB-Host"] = self._family.database_host
+        wanted = await read_wanted(parameters)
+        async with Export(wanted.format, wanted.file_name, self._writers, self._limits) as export:
+            await self._run(exchange, principal, wanted, export)
+            file = await export.finish(exchange.gone)
+            if file is not None:
+                await _send_file(exchange, file, wanted)
+
+    async def _run(self, exchange: Exchange, principal: Principal, wanted: Wanted, export: Export) -> None:
+        """Run the query; what is not a file is sent while it runs."""
         database = self._platform.database
         tally = Tally()
         try:
@@ -154,11 +67,10 @@ class SqlRoute:
                     conn,
                     database,
                     exchange.gone,
-                    seconds=self._limits.query_timeout,
+                    seconds=self._deadline(wanted),
                     grace=self._limits.cancel_grace,
                 ) as guard,
             ):
-                exchange.headers["X-Served-By-DB-Host"] = _host(conn)
                 found = await self._analyse(conn, principal, wanted.sql)
                 query = Query(
                     wanted.sql,
@@ -171,32 +83,42 @@ class SqlRoute:
                 )
                 fresh = Freshness(database, wanted.sql, found, persist=wanted.persist)
                 try:
-                    return await self._deliver(exchange, conn, wanted, query, fresh)
+                    if wanted.format in _STREAMED:
+                        await self._stream(exchange, conn, wanted, query, fresh)
+                    else:
+                        await export.make(conn, query, await self._family.types())
+                        exchange.headers |= await fresh.headers(_database(conn))
                 finally:
                     fresh.forget()
         finally:
             exchange.note(rows=tally.rows)
 
-    async def _deliver(
+    async def _stream(
         self, exchange: Exchange, conn: Connection, wanted: Wanted, query: Query, fresh: Freshness
-    ) -> IO[bytes] | None:
-        types = await self._family.types()
-        if wanted.format == "csv":
-            exported = await export_csv(conn, query, types)
-            exchange.headers |= await fresh.headers(_database(conn))
-            return exported
+    ) -> None:
         with listening(conn) as notices:
-            if wanted.format == "json":
-                blocks = json_blocks(conn, query, types, notices)
-            else:
-                blocks = geojson_blocks(conn, query, types)
+            blocks = await self._blocks(conn, wanted, query, notices)
             async with aclosing(blocks):
                 block, last = await anext(blocks)
                 exchange.headers |= await fresh.headers(_database(conn))
                 await _send(exchange, wanted, block, last=last)
                 async for block, last in blocks:
                     await exchange.block(_closed(block, wanted) if last else block, last=last)
-        return None
+
+    async def _blocks(
+        self, conn: Connection, wanted: Wanted, query: Query, notices: Notices
+    ) -> AsyncGenerator[Block, None]:
+        types = await self._family.types()
+        if wanted.format == "json":
+            return json_blocks(conn, query, types, notices)
+        return geojson_blocks(conn, query, types) if wanted.format == "geojson" else svg_blocks(conn, query)
+
+    def _deadline(self, wanted: Wanted) -> float:
+        """Seconds that the query has, 0 for any."""
+        times = [self._limits.query_timeout]
+        if FORMATS[wanted.format].by_tool:
+            times.append(self._limits.export_timeout)
+        return min(filter(None, times), default=0.0)
 
     async def _analyse(self, conn: Connection, principal: Principal, sql: str) -> Analysis:
         found = await analyse(conn, sql)
@@ -223,12 +145,16 @@ def _closed(block: bytes, wanted: Wanted) -> bytes:
 
 
 async def _send_file(exchange: Exchange, file: IO[bytes], wanted: Wanted) -> None:
-    size = file.seek(0, 2)
+    head, tail = (f"{wanted.callback}(".encode(), b")") if wanted.callback else (b"", b"")
+    headers = {"X-Content-Type-Options": "nosniff"} if wanted.callback else {}
+    size = file.seek(0, 2) + len(head) + len(tail)
     file.seek(0)
-    await exchange.start(200, {**wanted.headers, "Content-Length": str(size)})
+    await exchange.start(200, {**wanted.headers, **headers, "Content-Length": str(size)})
+    if head:
+        await exchange.block(head, last=False)
     for block in read_blocks(file):
         await exchange.block(block, last=False)
-    await exchange.block(b"", last=True)
+    await exchange.block(tail, last=True)
 
 
 def _chunk(found: Analysis) -> int:
@@ -236,12 +162,6 @@ def _chunk(found: Analysis) -> int:
     if found.rows is None or found.rows < _MANY_ROWS:
         return 1
     return max(1, min(_CHUNK_ROWS, int(_CHUNK_BYTES / max(found.width, 1))))
-
-
-def _host(conn: Connection) -> str:
-    host = conn.pgconn.host.decode()
-    # A folder is where the socket of a private database lies: nothing for clients to know.
-    return "localhost" if host.startswith(("/", "@")) or not host else host
 
 
 def _database(conn: Connection) -> str:

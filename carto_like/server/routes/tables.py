@@ -43,7 +43,7 @@ def routes(platform: Platform) -> list[Route]:
     table = _Tables(platform)
     path = "/api/v1/tables/{reference:path}"
     return [
-        Route(path, answering(table.show, listed), methods=["GET", "OPTIONS"]),
+        Route(path, answering(table.show, listed), methods=["GET"]),
         Route(path, answering(table.update, listed), methods=["PUT"]),
     ]
 

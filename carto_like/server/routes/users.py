@@ -40,7 +40,7 @@ _DASHBOARD: dict[str, Any] = {
 def routes(platform: Platform) -> list[Route]:
     """The routes, relative to a user's root."""
     people = _People(platform)
-    get = ["GET", "OPTIONS"]
+    get = ["GET"]
     return [
         Route("/api/v1/users/{anybody:path}", answering(people.show), methods=get),
         Route("/api/v1/users/{anybody:path}", answering(people.change), methods=["PUT"]),

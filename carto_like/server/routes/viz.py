@@ -30,8 +30,8 @@ def routes(platform: Platform) -> list[Route]:
     """The routes, relative to a user's root."""
     viz = _Visualizations(platform)
     return [
-        Route("/api/v1/viz", answering(viz.index, plain), methods=["GET", "OPTIONS"]),
-        Route("/api/v1/viz/{reference:path}", answering(viz.show), methods=["GET", "OPTIONS"]),
+        Route("/api/v1/viz", answering(viz.index, plain), methods=["GET"]),
+        Route("/api/v1/viz/{reference:path}", answering(viz.show), methods=["GET"]),
         Route("/api/v1/viz/{reference:path}", answering(viz.update, _of_update), methods=["PUT"]),
         Route("/api/v1/viz/{reference:path}", answering(viz.delete, _of_update), methods=["DELETE"]),
     ]

@@ -21,6 +21,8 @@ from psycopg.pq import TransactionStatus
 from carto_like.pure.pgtext import leading_keyword, may_write, quote_identifier, split_statements
 from carto_like.server.db import Database
 from carto_like.server.errors import Problem
+from carto_like.server.sqlapi.headers import header_text
+from carto_like.server.sqlapi.scanning import scan
 from carto_like.server.sqlapi.wire import Connection, command
 
 logger = logging.getLogger(__name__)
@@ -74,7 +76,7 @@ class Analysis:
 async def analyse(conn: Connection, sql: str) -> Analysis:
     """Plan what can be planned of ``sql``, without running it; never fails for what PostgreSQL refuses."""
     found = Analysis()
-    for statement in _plannable(sql):
+    for statement in await scan(_plannable, sql):
         try:
             plans = await command(
                 conn, f"BEGIN READ ONLY;EXPLAIN (VERBOSE, FORMAT JSON) {statement}\n;ROLLBACK"
@@ -169,7 +171,7 @@ class Freshness:
             headers["Last-Modified"] = format_datetime(newest.astimezone(timezone.utc), usegmt=True)
         if updates and not self._writes:
             names = sorted(f"{_quoted(schema)}.{_quoted(name)}" for schema, name in updates)
-            headers["X-Cache-Channel"] = f"{database_name}:{','.join(names)}"
+            headers["X-Cache-Channel"] = header_text(f"{database_name}:{','.join(names)}")
             headers["Surrogate-Key"] = " ".join(sorted(surrogate_key(database_name, name) for name in names))
         return headers
 

@@ -15,9 +15,11 @@ from carto_like.pure.pgtext import quote_identifier, without_semicolon
 from carto_like.server.errors import Problem
 from carto_like.server.sqlapi.notices import Notices
 from carto_like.server.sqlapi.problems import problem_of
+from carto_like.server.sqlapi.results import Columns, Row
 from carto_like.server.sqlapi.rows import RowEncoder
+from carto_like.server.sqlapi.scanning import scan
 from carto_like.server.sqlapi.types import Types
-from carto_like.server.sqlapi.wire import Columns, Connection, Row, describe, events
+from carto_like.server.sqlapi.wire import Connection, describe, events
 
 BLOCK_BYTES = 128 * 1024
 
@@ -139,9 +141,9 @@ async def geojson_blocks(conn: Connection, query: Query, types: Types) -> AsyncG
 
     Raises psycopg.Error or Problem only before the first row; later errors become a member of the document.
     """
-    inner = without_semicolon(query.sql)
+    inner = await scan(without_semicolon, query.sql)
     columns = await describe(conn, f"SELECT * FROM (\n{inner}\n) AS q")
-    sql = _geojson_sql(inner, columns, query)
+    sql = geojson_statement(inner, columns, query)
     blocks = Blocks('{"type": "FeatureCollection", "features": [')
     encoder = None
     error = None
@@ -149,7 +151,7 @@ async def geojson_blocks(conn: Connection, query: Query, types: Types) -> AsyncG
         async with aclosing(events(conn, sql, chunk=query.chunk)) as stream:
             async for event in stream:
                 if isinstance(event, Columns):
-                    encoder = RowEncoder(_tail(event), types.geojson)
+                    encoder = RowEncoder(properties_of(event), types.geojson)
                 elif isinstance(event, list) and encoder is not None:
                     query.count(event)
                     blocks.add_items(_features(event, encoder))
@@ -164,7 +166,8 @@ async def geojson_blocks(conn: Connection, query: Query, types: Types) -> AsyncG
     yield blocks.take(), True
 
 
-def _geojson_sql(inner: str, columns: Columns, query: Query) -> str:
+def geojson_statement(inner: str, columns: Columns, query: Query) -> str:
+    """A statement for the geometry as GeoJSON, then the properties; raises the 400 for no ``the_geom``."""
     places = {name: place for place, name in enumerate(columns.names) if name not in query.skip}
     if "the_geom" not in places:
         raise Problem(400, 'column "the_geom" does not exist')
@@ -177,7 +180,8 @@ def _geojson_sql(inner: str, columns: Columns, query: Query) -> str:
     return f"SELECT {','.join(listed)} FROM (\n{inner}\n) AS q({aliases})"
 
 
-def _tail(columns: Columns) -> Columns:
+def properties_of(columns: Columns) -> Columns:
+    """The columns of such a statement but the geometry."""
     return Columns(columns.names[1:], columns.oids[1:], columns.mods[1:])
 
 

@@ -20,6 +20,7 @@ from carto_like.server.sqlapi.wire import (
     next_result,
     readable,
     start,
+    take_in,
 )
 
 BLOCK_BYTES = 128 * 1024
@@ -113,7 +114,7 @@ async def copy_out(conn: Connection, sql: str) -> AsyncGenerator[bytearray, None
             # While rows keep coming there is no need to wait for them.
             if len(block) == before:
                 await readable(pgconn)
-            pgconn.consume_input()
+            take_in(pgconn)
         if len(block) >= BLOCK_BYTES:
             yield block
             block = bytearray()

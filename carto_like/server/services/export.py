@@ -14,8 +14,10 @@ import psycopg
 from carto_like.pure.pgtext import without_semicolon
 from carto_like.server.errors import Problem
 from carto_like.server.services.answers import Query
+from carto_like.server.sqlapi.results import Columns, Row
+from carto_like.server.sqlapi.scanning import scan
 from carto_like.server.sqlapi.types import Types
-from carto_like.server.sqlapi.wire import Columns, Connection, Row, describe, events
+from carto_like.server.sqlapi.wire import Connection, describe, events
 
 # Clients look for the name of the tool that once made these files.
 ERROR_PREFIX = "ogr2ogr command return code 1, Error: "
@@ -29,7 +31,7 @@ async def export_csv(conn: Connection, query: Query, types: Types) -> IO[bytes]:
     Raises:
         Problem: the query fails; PostgreSQL's own words when it was refused before it ran.
     """
-    wrapped = f"SELECT * FROM (\n{without_semicolon(query.sql)}\n) AS q"
+    wrapped = f"SELECT * FROM (\n{await scan(without_semicolon, query.sql)}\n) AS q"
     try:
         await describe(conn, wrapped)
     except psycopg.Error as error:
@@ -55,10 +57,11 @@ async def _write_csv(conn: Connection, sql: str, query: Query, types: Types, tar
                     query.count(event)
                     writer.write(event)
     except psycopg.Error as error:
-        raise _run_problem(error, query) from error
+        raise run_problem(error, query) from error
 
 
-def _run_problem(error: psycopg.Error, query: Query) -> Problem:
+def run_problem(error: psycopg.Error, query: Query) -> Problem:
+    """What to tell of an error that came while rows were read for an export."""
     problem = query.explain(error)
     # Class 42 is PostgreSQL's "syntax error or access rule violation": refused before anything ran.
     if problem.status != 400 or (error.sqlstate or "").startswith("42"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +17,12 @@ from psycopg import AsyncConnection, Error, errors, sql
 from carto_like.server.accounts import Account
 from carto_like.server.db import Database
 from carto_like.server.services.registry import Dataset
+from carto_like.server.services.unattended import session_of
+from carto_like.server.sqlapi.guard import Stopped
 
 _LOCK_WAIT = "300ms"
 _READ_TIME = "3s"
+_LAST_READING = 1.0
 _PATIENCE = 6.0  # seconds after which figures that are still missing stay as they were
 _COUNTED_PAGES = 1000  # a table of up to 8 MB is counted, the rows of a larger one are estimated
 _SAMPLED_ROWS = 100
@@ -168,18 +172,29 @@ async def _read(
     database: Database, account: Account, datasets: Sequence[Dataset]
 ) -> dict[int, tuple[int, list[str]]]:
     seen: dict[int, tuple[int, list[str]]] = {}
-    deadline = time.monotonic() + _PATIENCE
-    async with database.login(account.role, account.schema) as session:
-        for start in range(0, len(datasets), _TABLES_PER_QUERY):
-            part = datasets[start : start + _TABLES_PER_QUERY]
-            try:
-                seen.update(await _read_together(session, account, part))
-            except Error:
-                # One of them is locked, slow, or gone: that one shall not hide the others.
-                for dataset in part:
-                    if time.monotonic() < deadline:
-                        seen.update(await _read_one(session, account, dataset))
+    # Functions of the account's own, which a reading may run, can outlive every timeout of a statement.
+    with suppress(Stopped):
+        async with session_of(database, account, seconds=_PATIENCE + _LAST_READING) as session:
+            await _read_all(session, account, datasets, seen)
     return seen
+
+
+async def _read_all(
+    session: AsyncConnection[Any],
+    account: Account,
+    datasets: Sequence[Dataset],
+    seen: dict[int, tuple[int, list[str]]],
+) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    for start in range(0, len(datasets), _TABLES_PER_QUERY):
+        part = datasets[start : start + _TABLES_PER_QUERY]
+        try:
+            seen.update(await _read_together(session, account, part))
+        except Error:
+            # One of them is locked, slow, or gone: that one shall not hide the others.
+            for dataset in part:
+                if time.monotonic() < deadline:
+                    seen.update(await _read_one(session, account, dataset))
 
 
 async def _read_one(

@@ -53,10 +53,11 @@ async def profile_of(database: Database, account: Account) -> Profile:
         if row is None:
             raise Problem(404, f"There is no user '{account.name}'.")
         email, created_at, datasets = row
-        return Profile(email, created_at, datasets, await _used_bytes(conn, account))
+        return Profile(email, created_at, datasets, await used_bytes(conn, account))
 
 
-async def _used_bytes(conn: AsyncConnection[Any], account: Account) -> int:
+async def used_bytes(conn: AsyncConnection[Any], account: Account) -> int:
+    """Storage that counts towards the quota; an estimate while somebody has locked a table."""
     values = {"schema": account.schema}
     await conn.execute("SELECT set_config('lock_timeout', %s, true)", (_LOCK_WAIT,))
     try:

@@ -8,6 +8,8 @@ from carto_like.server.accounts import Account
 from carto_like.server.db import Database
 from carto_like.server.errors import Problem
 from carto_like.server.services.registry import Dataset
+from carto_like.server.services.unattended import session_of
+from carto_like.server.sqlapi.guard import Stopped
 
 _COLUMNS = """
 SELECT attname::text, format_type(atttypid, NULL)
@@ -52,8 +54,10 @@ async def georeference(
         number=sql.Literal(_NUMBER),
     )
     try:
-        async with database.login(account.role, account.schema) as session:
+        async with session_of(database, account, seconds=database.query_timeout) as session:
             await session.execute(query)
+    except Stopped as late:
+        raise Problem(400, f"The rows of {dataset.name} cannot be changed in time") from late
     except Error as refused:
         if refused.sqlstate is None or refused.sqlstate.startswith(_TROUBLES):
             raise

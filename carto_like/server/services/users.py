@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from psycopg import errors, sql
 from psycopg.types.json import Jsonb
 
 from carto_like.server.accounts import Account, Key, Membership
+from carto_like.server.cache import Cache
 from carto_like.server.db import Database
 from carto_like.server.errors import Problem
 from carto_like.server.migrations import clients_group
@@ -21,10 +21,6 @@ from carto_like.server.services.removal import remove_user
 
 DEFAULT_TOKEN = "default_public"
 LONGEST_NAME = 40
-
-# Several servers share one database, so what another of them changed is news here only after this long.
-CACHE_SECONDS = 1.0
-_CACHE_ENTRIES = 10_000
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _RESERVED = frozenset(
@@ -57,29 +53,6 @@ _KEY = "SELECT user_id, name, type, role, apis, token_encrypted FROM carto_like.
 Accounts: TypeAlias = list[Account]
 Keys: TypeAlias = list[Key]
 
-T = TypeVar("T")
-
-
-class _Cache(Generic[T]):
-    """Answers that stay good for :data:`CACHE_SECONDS`; bounded, as callers choose what to ask."""
-
-    def __init__(self) -> None:
-        self._entries: dict[Any, tuple[float, T]] = {}
-
-    def get(self, key: Any) -> T | None:
-        entry = self._entries.get(key)
-        if entry is None or entry[0] < time.monotonic():
-            return None
-        return entry[1]
-
-    def put(self, key: Any, value: T) -> None:
-        if len(self._entries) >= _CACHE_ENTRIES:
-            self._entries.clear()
-        self._entries[key] = (time.monotonic() + CACHE_SECONDS, value)
-
-    def clear(self) -> None:
-        self._entries.clear()
-
 
 @dataclass(frozen=True)
 class Changes:
@@ -111,8 +84,8 @@ class Users:
         self._default_quota = default_quota
         self._database = database
         self._secrets = secrets
-        self._accounts: _Cache[Account] = _Cache()
-        self._tokens: _Cache[_Found] = _Cache()
+        self._accounts: Cache[Account] = Cache()
+        self._tokens: Cache[_Found] = Cache()
 
     def forget(self) -> None:
         """Drop what is remembered of accounts and keys; to be called after any of them changed."""

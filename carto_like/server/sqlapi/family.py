@@ -5,22 +5,24 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import quote
 
 import orjson
 import psycopg
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from carto_like.server.accounts import Account
+from carto_like.server.accounts import Account, Principal
+from carto_like.server.authentication import account_of, authenticate, require_api
 from carto_like.server.errors import Problem
 from carto_like.server.platform import Platform
+from carto_like.server.ratelimit import limit
 from carto_like.server.sqlapi.guard import Stopped
+from carto_like.server.sqlapi.headers import header_text
 from carto_like.server.sqlapi.problems import body_of, problem_of
 from carto_like.server.sqlapi.types import Types
 
 JSON = "application/json; charset=utf-8"
-_CORS = {
+CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Headers": "*",
     "Access-Control-Expose-Headers": "*",
@@ -32,10 +34,15 @@ Headers = dict[str, str]
 
 
 class Family:
-    """One server's SQL API as its routes share it."""
+    """One server's SQL API as its routes share it.
+
+    Attributes:
+        database_host: where the database is, known once :meth:`types` has been called.
+    """
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
+        self.database_host = "localhost"
         self._types: Types | None = None
 
     async def types(self) -> Types:
@@ -43,6 +50,10 @@ class Family:
         if self._types is None:
             async with self.platform.database.metadata() as conn:
                 self._types = await Types.load(conn, self.platform.settings.timezone)
+                host = conn.pgconn.host.decode()
+            # A folder is where the socket of a private database lies: nothing for clients to know.
+            if host and not host.startswith(("/", "@")):
+                self.database_host = host
         return self._types
 
 
@@ -60,13 +71,33 @@ class Exchange:
         self.receive = receive
         self.started = False
         self._send = send
-        self.headers: Headers = {**_CORS, "X-Served-By-Host": _HOST}
+        self.headers: Headers = {**CORS, "X-Served-By-Host": _HOST}
         account: Account | None = scope["state"].get("account")
         if account is not None:
             self.headers |= {"Carto-User": account.name, "Carto-User-Id": str(account.id)}
         client = self.request.query_params.get("client") if b"client=" in scope["query_string"] else None
         if client:
-            self.headers["Carto-Client"] = _header_text(client)
+            self.headers["Carto-Client"] = header_text(client)
+
+    async def admit(
+        self, platform: Platform, group: str, body: Mapping[str, object] | None = None
+    ) -> Principal:
+        """Who asks, after the checks that come before a request is looked at.
+
+        Args:
+            platform: who knows keys and limits.
+            group: the rate limits that count.
+            body: parameters of the body, where it may hold a key.
+
+        Raises:
+            Problem: 429, 401 or 403.
+        """
+        account = account_of(self.request)
+        self.headers.update(await limit(platform, account, group))
+        principal = await authenticate(platform, self.request, account=account, body=body)
+        require_api(principal, "sql")
+        self.headers["Vary"] = "Authorization"
+        return principal
 
     async def gone(self) -> None:
         """Return when the client has left; the body must have been read."""
@@ -97,7 +128,10 @@ class Exchange:
 
     async def refuse(self, problem: Problem, *, last: bool = True) -> None:
         """Send a problem, as a call of the client's function when it wants one."""
-        body = orjson.dumps(body_of(problem))
+        told = body_of(problem)
+        if problem.status >= 500:
+            told["request_id"] = self.request.scope["state"]["request_id"]
+        body = orjson.dumps(told)
         headers = {"Content-Type": JSON, "Content-Disposition": "inline", **problem.headers}
         status = problem.status
         callback = self.request.query_params.get("callback")
@@ -121,10 +155,6 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         exchange = Exchange(scope, receive, send)
-        if exchange.request.method == "OPTIONS":
-            exchange.headers = dict(_CORS)
-            await exchange.answer(200, {}, b"")
-            return
         try:
             await self._handler(exchange)
         except (Problem, psycopg.Error, Stopped) as error:
@@ -151,8 +181,3 @@ def as_problem(error: Problem | psycopg.Error | Stopped) -> Problem | None:
 def is_callback(name: str) -> bool:
     """Whether a name can be called in JavaScript without doing anything else."""
     return _CALLBACK.fullmatch(name) is not None
-
-
-def _header_text(text: str) -> str:
-    """A text fit for a header: what is not printable ASCII is percent-encoded."""
-    return quote(text, safe=" !#$%&'()*+,-./:;<=>?@[]^_`{|}~\"\\")

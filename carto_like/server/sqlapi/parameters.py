@@ -56,9 +56,9 @@ class Parameters:
         return [text for text in values if isinstance(text, str)]
 
     @property
-    def body_keys(self) -> dict[str, str]:
-        """The parameters of the body that are texts, where an API key may be."""
-        return {name: value for name, value in self.body.items() if isinstance(value, str)}
+    def body_keys(self) -> dict[str, str | list[Any]]:
+        """The parameters of the body that are texts or were repeated, where an API key may be."""
+        return {name: value for name, value in self.body.items() if isinstance(value, (str, list))}
 
 
 def query_parameters(request: Request) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from carto_like.server.sqlapi.results import Columns, Row
 from carto_like.server.sqlapi.values import Encoder, Encoders, quoted
-from carto_like.server.sqlapi.wire import Columns, Row
 
 
 class RowEncoder:

@@ -7,8 +7,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from carto_like.pure.times import Zone
+from carto_like.server.sqlapi.results import Columns
 from carto_like.server.sqlapi.values import Encoders
-from carto_like.server.sqlapi.wire import Columns, Connection
+from carto_like.server.sqlapi.wire import Connection
 
 _BUILT_IN = """
     SELECT t.oid::int8, t.typname::text, t.oid::int8 < 16384

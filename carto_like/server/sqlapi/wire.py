@@ -9,58 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import psycopg
 from psycopg import pq
-from psycopg.adapt import AdaptersMap, Transformer
 from psycopg.errors import error_from_result
-from psycopg.types.string import TextLoader
+
+from carto_like.server.sqlapi.results import Columns, Done, Event, Reader, Row, columns_of
 
 Connection: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
-Row = tuple[str | None, ...]
 
-_ROWS = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.SINGLE_TUPLE, pq.ExecStatus.TUPLES_CHUNK)
 _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE, pq.ExecStatus.NONFATAL_ERROR)
 _COPY_IN = (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_BOTH)
-_BATCH_ROWS = 256
-# libpq reads 16 KiB at a time, or one row when that is larger: this bounds a batch of wide rows.
-_BATCH_READS = 4
 NO_SOURCE = "No source stream defined"
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The columns of the rows that follow: names, type oids and type modifiers."""
-
-    names: tuple[str, ...]
-    oids: tuple[int, ...]
-    mods: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Done:
-    """The end of one statement: its command tag, and the count in it, if it has one."""
-
-    tag: str
-    count: int | None
-
-
-Event = Columns | list[Row] | Done
-
-
-class _Texts:
-    """What psycopg's loader needs to know to give every value as text."""
-
-    connection = None
-
-    def __init__(self) -> None:
-        self.adapters = AdaptersMap()
-        self.adapters.register_loader(0, TextLoader)
-
-
-_TEXTS = _Texts()
 
 
 async def readable(pgconn: pq.abc.PGconn) -> None:
@@ -94,11 +55,18 @@ def _wake(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
+def take_in(pgconn: pq.abc.PGconn) -> None:
+    """Read what the server has sent; notifications are dropped, as anybody can send any number of them."""
+    pgconn.consume_input()
+    while pgconn.notifies() is not None:
+        continue
+
+
 async def flush(pgconn: pq.abc.PGconn) -> None:
     """Send all that libpq holds, reading meanwhile so that neither side waits for the other."""
     while pgconn.flush():
         await _movable(pgconn)
-        pgconn.consume_input()
+        take_in(pgconn)
 
 
 async def start(conn: Connection, sql: str) -> None:
@@ -119,7 +87,7 @@ async def next_result(pgconn: pq.abc.PGconn) -> pq.abc.PGresult | None:
     """The next result, or None when the whole text has been answered; errors come as results."""
     while pgconn.is_busy():
         await readable(pgconn)
-        pgconn.consume_input()
+        take_in(pgconn)
     return pgconn.get_result()
 
 
@@ -133,7 +101,7 @@ async def finish_copy_in(pgconn: pq.abc.PGconn, error: str | None = None) -> Non
     """End a COPY into the server: complete, or failed with ``error`` so that nothing of it stays."""
     while pgconn.put_copy_end(error.encode() if error is not None else None) == 0:
         await _movable(pgconn)
-        pgconn.consume_input()
+        take_in(pgconn)
     await flush(pgconn)
 
 
@@ -145,7 +113,7 @@ async def skip_copy_out(pgconn: pq.abc.PGconn) -> None:
             return
         if size == 0:
             await readable(pgconn)
-            pgconn.consume_input()
+            take_in(pgconn)
 
 
 async def drain(conn: Connection) -> None:
@@ -195,7 +163,7 @@ async def events(conn: Connection, sql: str, *, chunk: int = 1) -> AsyncGenerato
     else:
         pgconn.set_single_row_mode()
     await flush(pgconn)
-    reader = _Reader()
+    reader = Reader()
     while True:
         while not pgconn.is_busy():
             result = pgconn.get_result()
@@ -210,83 +178,7 @@ async def events(conn: Connection, sql: str, *, chunk: int = 1) -> AsyncGenerato
         for event in reader.due():
             yield event
         await readable(pgconn)
-        pgconn.consume_input()
-
-
-class _Reader:
-    """Gathers rows into batches and notes where statements begin and end."""
-
-    def __init__(self) -> None:
-        self._transformer = Transformer(_TEXTS)
-        self._rows: list[Row] = []
-        self._within = False
-        self._reads = 0
-
-    def take(self, result: pq.abc.PGresult) -> list[Event]:
-        """The events that ``result`` completes."""
-        if result.status in _ROWS:
-            return self._take_rows(result)
-        gathered = self._flush()
-        if result.status == pq.ExecStatus.COMMAND_OK:
-            gathered.append(_done(result))
-        elif result.status == pq.ExecStatus.EMPTY_QUERY:
-            gathered.append(Done("", None))
-        return gathered
-
-    def _take_rows(self, result: pq.abc.PGresult) -> list[Event]:
-        events: list[Event] = []
-        if self._within:
-            self._transformer.set_pgresult(result, set_loaders=False)
-        else:
-            self._transformer.set_pgresult(result)
-            self._within = True
-            events.append(_columns(result))
-        try:
-            self._load(result)
-        except UnicodeDecodeError as error:
-            raise psycopg.DataError("client_encoding must stay UTF8: answers are sent in UTF-8") from error
-        if result.status == pq.ExecStatus.TUPLES_OK:
-            events += self._flush()
-            events.append(_done(result))
-            self._within = False
-        elif len(self._rows) >= 4 * _BATCH_ROWS:
-            events += self._flush()
-        return events
-
-    def _load(self, result: pq.abc.PGresult) -> None:
-        if result.ntuples == 1:
-            row: Row | None = self._transformer.load_row(0, tuple)
-            if row is not None:
-                self._rows.append(row)
-        elif result.ntuples:
-            self._rows += self._transformer.load_rows(0, result.ntuples, tuple)
-
-    def due(self) -> list[Event]:
-        """The rows gathered so far when they are enough to be worth a batch."""
-        self._reads += 1
-        if len(self._rows) >= _BATCH_ROWS or self._reads >= _BATCH_READS:
-            return self._flush()
-        return []
-
-    def _flush(self) -> list[Event]:
-        self._reads = 0
-        if not self._rows:
-            return []
-        rows, self._rows = self._rows, []
-        return [rows]
-
-
-def _columns(result: pq.abc.PGresult) -> Columns:
-    places = range(result.nfields)
-    return Columns(
-        tuple((result.fname(i) or b"").decode() for i in places),
-        tuple(result.ftype(i) for i in places),
-        tuple(result.fmod(i) for i in places),
-    )
-
-
-def _done(result: pq.abc.PGresult) -> Done:
-    return Done((result.command_status or b"").decode(), result.command_tuples)
+        take_in(pgconn)
 
 
 async def describe(conn: Connection, sql: str) -> Columns:
@@ -297,7 +189,7 @@ async def describe(conn: Connection, sql: str) -> Columns:
     await _only_result(pgconn)
     pgconn.send_describe_prepared(b"")
     await flush(pgconn)
-    return _columns(await _only_result(pgconn))
+    return columns_of(await _only_result(pgconn))
 
 
 async def _only_result(pgconn: pq.abc.PGconn) -> pq.abc.PGresult:

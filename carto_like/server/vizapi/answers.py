@@ -16,7 +16,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 Words = Callable[[Problem], Any]
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*(\.[A-Za-z_$][A-Za-z0-9_$]*)*")
-_OPEN_TO_ALL = {
+OPEN_TO_ALL = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "*",
     "Access-Control-Allow-Headers": "Authorization, Content-Type",
@@ -49,14 +49,12 @@ def json_answer(value: Any, status: int = 200) -> Response:
 
 
 def answering(handler: Handler, words: Words = typed, *, cors: bool = False) -> Handler:
-    """The handler with what all endpoints share: refusals, ``callback``, ``OPTIONS``.
+    """The handler with what all endpoints share: refusals and ``callback``.
 
     A 401, and a refusal that has nothing to say, have an empty body.
     """
 
     async def endpoint(request: Request) -> Response:
-        if request.method == "OPTIONS":
-            return Response(status_code=200, headers=_OPEN_TO_ALL)
         callback = request.query_params.get("callback")
         if callback and not _IDENTIFIER.fullmatch(callback):
             return json_answer({"errors": {"callback": "it must be a JavaScript identifier"}}, 400)
@@ -65,7 +63,7 @@ def answering(handler: Handler, words: Words = typed, *, cors: bool = False) -> 
         except Problem as problem:
             response = _refusal(problem, words)
         if cors:
-            response.headers.update(_OPEN_TO_ALL)
+            response.headers.update(OPEN_TO_ALL)
         return _padded(response, callback) if callback else response
 
     return endpoint
@@ -85,6 +83,7 @@ def _padded(response: Response, callback: str) -> Response:
         return response
     # The comment keeps the body from being read as something else than a script.
     body = b"/**/" + callback.encode() + b"(" + bytes(response.body) + b")"
-    headers = {name: response.headers[name] for name in ("Cache-Control", "Vary")}
+    of_body = ("content-length", "content-type")
+    headers = {name: value for name, value in response.headers.items() if name not in of_body}
     headers["X-Content-Type-Options"] = "nosniff"
     return Response(body, response.status_code, headers, "text/javascript; charset=utf-8")

@@ -277,6 +277,16 @@ def test_no_auth_client_warns_once_and_for_writes_only() -> None:
         assert "api_key" not in str(call.request.url)
 
 
+@pytest.mark.parametrize("path", ["api/v2/sql/copyfrom", "api/v2/sql/job/", "api/v1/map/"])
+@responses.activate
+def test_which_posts_write(path: str) -> None:
+    responses.post(HOSTED + path, json={})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        NoAuthClient(HOSTED).send(path, "post")
+    assert len(caught) == ("sql" in path)
+
+
 # Certificates
 
 
@@ -380,3 +390,10 @@ def test_nonsense_is_refused_before_it_is_sent(arguments: Any) -> None:
     with pytest.raises(CartoException) as caught:
         APIKeyAuthClient(HOSTED, KEY).send("x", "post", **arguments)
     assert isinstance(caught.value, ConfigurationError)
+
+
+@pytest.mark.parametrize("kind", [APIKeyAuthClient, AuthAPIClient])
+def test_a_key_that_is_not_text_is_refused_and_not_shown(kind: Any) -> None:
+    with pytest.raises(CartoException, match="text, not bytes") as caught:
+        kind(HOSTED, KEY.encode())
+    assert KEY not in str(caught.value)

@@ -15,7 +15,9 @@ import requests
 import responses
 
 from carto_like.auth import APIKeyAuthClient, NoAuthClient
+from carto_like.core.errors import TransportError
 from carto_like.core.retry import Retry
+from carto_like.core.streaming import Body
 from carto_like.exceptions import (
     BadRequestException,
     CartoConfigurationException,
@@ -113,6 +115,25 @@ def test_the_answer_of_one_account_into_another(client: CopySQLClient) -> None:
     assert sent_body() == DATA
 
 
+@responses.activate
+def test_an_answer_that_fails_later_is_no_upload(client: CopySQLClient) -> None:
+    responses.get(TO_URL, body=FAILED_LATER)
+    ends: list[bytes | None] = []
+
+    def take(exchange: Exchange) -> None:
+        while part := exchange.read_chunk():
+            assert b"error" not in part
+        ends.append(part)
+        if part is not None:
+            exchange.answer("200 OK", json.dumps(DONE).encode())
+
+    with raw_server(take) as server:
+        responses.add_passthru(server.url)
+        with pytest.raises(PartialResultException, match="division by zero"):
+            local(server.url).copyfrom(FROM, client.copyto(TO))
+    assert b"" not in ends, "an upload that ends properly is stored"
+
+
 @pytest.mark.parametrize(("compress", "gzip"), [(True, False), (False, False), ("always", True)])
 def test_compression_only_where_it_helps(compress: Any, gzip: bool) -> None:
     def take(exchange: Exchange) -> None:
@@ -198,19 +219,74 @@ def test_a_rate_limit_is_waited_for_when_the_data_can_be_read_again(client: Copy
         assert len(sent) == 1
 
 
-@responses.activate
-def test_an_error_of_the_source_is_the_callers_own(client: CopySQLClient) -> None:
+@pytest.mark.parametrize(
+    "mine",
+    [ZeroDivisionError("mine"), TransportError("mine"), requests.ConnectionError("mine"), OSError("mine")],
+)
+def test_an_error_of_the_source_is_the_callers_own(mine: Exception) -> None:
+    """Also when the rows come from another platform, whose errors are of the same family."""
+
     def rows() -> Iterator[bytes]:
         yield DATA
-        raise ZeroDivisionError("mine")
+        raise mine
 
     def take(exchange: Exchange) -> None:
         exchange.read_body()
 
     with raw_server(take) as server:
-        responses.add_passthru(server.url)
-        with pytest.raises(ZeroDivisionError, match="mine"):
+        with pytest.raises(type(mine), match="mine") as caught:
             local(server.url).copyfrom(FROM, rows())
+        assert caught.value is mine
+
+
+class Cursor:
+    """Goes on where it stopped with each new iterator, as cursors of databases do."""
+
+    def __init__(self, rows: list[Any]) -> None:
+        self.rest = iter(rows)
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self.rest
+
+
+@responses.activate
+def test_what_can_be_read_once_is_sent_once(client: CopySQLClient) -> None:
+    """And no row is lost to looking for the names of the columns."""
+    responses.post(FROM_URL, json=DONE)
+    client.copyfrom_rows("t", Cursor([(1,), (2,), (3,)]))
+    assert sent_body() == b"1\n2\n3\n"
+    client.copyfrom_rows("t", Cursor([{"a": 1}, {"a": 2}]))
+    assert sent_body() == b"1\n2\n"
+    assert not Body.of(Cursor([DATA])).replayable
+
+
+@responses.activate
+def test_statements_that_are_not_text(client: CopySQLClient) -> None:
+    responses.post(FROM_URL, json=DONE)
+    responses.get(TO_URL, body=DATA)
+    client.copyfrom(FROM.encode(), DATA)  # type: ignore[arg-type]
+    assert sent_query()["q"] == FROM
+    client.copyto(TO.encode())  # type: ignore[arg-type]
+    assert sent_query()["q"] == TO
+    for call in (client.copyto, lambda query: client.copyfrom(query, DATA)):
+        with pytest.raises(CartoConfigurationException, match="needed"):
+            call(None)  # type: ignore[arg-type]
+    assert len(responses.calls) == 2
+
+
+@pytest.mark.parametrize("level", [99, -2, None, "9"])
+def test_levels_of_compression(level: Any, client: CopySQLClient) -> None:
+    with pytest.raises(CartoConfigurationException, match="1 to 9"):
+        client.copyfrom(FROM, DATA, "always", level)
+
+
+@pytest.mark.parametrize("path", ["/tmp/x.csv", None, Path("x.csv")])
+def test_the_path_of_a_file_is_no_file(path: Any, client: CopySQLClient) -> None:
+    """Its name would be stored as data."""
+    with pytest.raises(CartoConfigurationException, match="a file is needed"):
+        client.copyfrom_file_object(FROM, path)
+    with pytest.raises(CartoConfigurationException, match="a file is needed"):
+        client.copyto_file_object(TO, path)
 
 
 # Rows in
@@ -241,6 +317,10 @@ def test_rows(rows: Any, columns: Any, query: str, body: bytes, kind: Any, clien
     [
         ([(1,), ({1},)], ["n"], "row 2, column n: a set has no form"),
         ([{"a": 1}, {"a": 1, "b": 2}], None, "row 2 has 'b'"),
+        ([None, (1,)], None, "row 1 is a NoneType"),
+        ([(1,), {"a": 1}], None, "row 2 is a mapping"),
+        ([{1: 2}], None, "column is text, not int"),
+        ([(1,)], ["a\0"], "NUL"),
     ],
 )
 def test_rows_that_cannot_be_written(rows: Any, columns: Any, message: str) -> None:
@@ -254,6 +334,12 @@ def test_rows_that_cannot_be_written(rows: Any, columns: Any, message: str) -> N
     with raw_server(take) as server, pytest.raises(CartoConfigurationException, match=message):
         local(server.url).copyfrom_rows("t", iter(rows), columns)
     assert b"" not in complete
+
+
+@pytest.mark.parametrize("table", ["", None, '"t" FROM STDIN; DROP TABLE t; --', '"t', 'a".b', "a..b", "a\0"])
+def test_what_is_no_name_of_a_table(table: Any, client: CopySQLClient) -> None:
+    with pytest.raises(CartoConfigurationException, match="name of a table"):
+        client.copyfrom_rows(table, [(1,)])
 
 
 # Out
@@ -332,8 +418,13 @@ def test_an_error_appended_to_the_data_is_raised(size: int, tmp_path: Path) -> N
         assert not path.exists()
         with client.copyto_stream(TO) as stream, pytest.raises(PartialResultException):
             stream.read()
-        # Whoever takes the raw answer gets what the server sent.
-        assert b"".join(client.copyto(TO)) == FAILED_LATER
+        for read in (
+            list,
+            lambda raw: raw.content,
+            lambda raw: list(raw.iter_content(7, decode_unicode=True)),
+        ):
+            with client.copyto(TO) as raw, pytest.raises(PartialResultException):
+                read(raw)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from carto_like.core import _pyrestcli
 from carto_like.core.retry import IDEMPOTENT, Retry
 from carto_like.exceptions import (
     BadRequestException,
+    CartoConfigurationException,
     CartoException,
     CartoRateLimitException,
     CartoResponseFormatException,
@@ -22,7 +23,7 @@ from carto_like.exceptions import (
     PartialResultException,
     RateLimitException,
 )
-from carto_like.sql import SQLClient
+from carto_like.sql import CopySQLClient, SQLClient
 from tests.support.clock import FakeClock
 from tests.support.sockets import Exchange, raw_server
 from tests.unit.sent import sent_query
@@ -195,6 +196,37 @@ def test_rows_of_a_query_that_fails(client: SQLClient) -> None:
         list(client.iterate("select"))
 
 
+@pytest.mark.parametrize("format", ["csv", "geojson"])
+def test_rows_come_in_one_format(format: str, client: SQLClient) -> None:
+    with pytest.raises(CartoConfigurationException, match="JSON"):
+        client.iterate("select 1", format=format)
+
+
+class Built:
+    """What a library that builds queries gives."""
+
+    def __str__(self) -> str:
+        return "select 1"
+
+
+@pytest.mark.parametrize("statement", [b"select 1", Built()])
+@responses.activate
+def test_statements_that_are_not_text(statement: Any, client: SQLClient) -> None:
+    responses.post(URL, json=RESULT)
+    responses.get(URL, json=RESULT)
+    client.send(statement)
+    assert sent_form() == {"q": "select 1"}
+    client.send(statement, do_post=False)
+    assert sent_query()["q"] == "select 1"
+    assert len(list(client.iterate(statement))) == 2
+
+
+def test_no_statement(client: SQLClient) -> None:
+    for call in (client.send, client.iterate):
+        with pytest.raises(CartoConfigurationException, match="needed"):
+            call(None)  # type: ignore[arg-type]
+
+
 def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
@@ -232,6 +264,27 @@ def test_a_connection_that_breaks_between_rows() -> None:
         with pytest.raises(CartoTransportException) as caught:
             list(rows)
     assert isinstance(caught.value.args[0], requests.RequestException)
+
+
+@pytest.mark.parametrize("head", [b"400 Bad Request", b"429 Too Many Requests\r\nRetry-After: 3", b"200 OK"])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: list(SQLClient(client).iterate("select")),
+        lambda client: SQLClient(client).send("select"),
+        lambda client: CopySQLClient(client).copyto_stream("COPY t TO STDOUT").read(),
+        lambda client: client.get_response_data(client.send("x", "get", stream=True)),
+    ],
+)
+def test_a_connection_that_breaks_in_the_middle_of_any_answer(ask: Any, head: bytes) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.read_body()
+        exchange.connection.sendall(b"HTTP/1.1 " + head + b"\r\nContent-Length: 100\r\n\r\n{")
+        exchange.hang_up()
+
+    lost = pytest.raises(CartoTransportException)
+    with raw_server(answer) as server, lost:
+        ask(APIKeyAuthClient(server.url + "user/me/", KEY, retry=False))
 
 
 def test_rows_that_nobody_reads_on_are_let_go() -> None:

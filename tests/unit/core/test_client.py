@@ -71,6 +71,7 @@ def slept(client: Client) -> list[float]:
         ("HTTPS://API.example.org:8443/a?x=1#y", "https://api.example.org:8443/a/"),
         ("https://ann:pw@api.example.org/a/", "https://api.example.org/a/"),
         ("http://[::1]:80", "http://[::1]:80/"),
+        ("http://localhost:0", "http://localhost:0/"),
         ("file://api.example.org", "file://api.example.org/"),
     ],
 )

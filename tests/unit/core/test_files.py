@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import threading
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -33,6 +35,28 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
         write_and_fail(replacing(path))
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["out.csv"]
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "out.csv"
+    with pytest.raises(FileNotFoundError) as caught, replacing(path):
+        raise AssertionError("nothing to write to")
+    assert caught.value.filename == str(path)
+
+
+def test_a_disk_that_is_full_is_noticed(tmp_path: Path) -> None:
+    """Also by the last block, of which a part was still taken."""
+    path = tmp_path / "out.csv"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="large"), replacing(path) as file:
+            file.write(b"x" * 150_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert os.listdir(tmp_path) == []
 
 
 def test_permissions_and_links_stay(tmp_path: Path) -> None:

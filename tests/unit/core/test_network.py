@@ -7,6 +7,9 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
 
 from carto_like.core.client import Client
 from carto_like.core.errors import BadRequestError, TimeoutExpired, TransportError
@@ -182,6 +185,21 @@ def test_debug_lines_of_urllib3_do_not_show_the_key(caplog: pytest.LogCaptureFix
         assert "s3cr3t" in server.exchanges[0].target
     assert "urllib3.connectionpool" in {record.name for record in caplog.records}
     assert "/x?api_key=***&q=1" in caplog.text
+    assert "s3cr3t" not in caplog.text
+
+
+def test_repetitions_and_redirects_of_urllib3_do_not_show_the_key(caplog: pytest.LogCaptureFixture) -> None:
+    """Those of a session that the caller brought; ours leaves both to the client."""
+
+    def fail_once(exchange: Exchange) -> None:
+        first = len(server.exchanges) == 1
+        exchange.answer("503 Service Unavailable" if first else "200 OK", b"{}")
+
+    session = requests.Session()
+    session.mount("http://", HTTPAdapter(max_retries=urllib3.Retry(1, status_forcelist=[503])))
+    with session, raw_server(fail_once) as server, caplog.at_level(logging.DEBUG):
+        assert Client(server.url, session).send("x", "get", params={"api_key": "s3cr3t"}).ok
+    assert "urllib3.util.retry" in {record.name for record in caplog.records}
     assert "s3cr3t" not in caplog.text
 
 

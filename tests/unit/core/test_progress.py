@@ -25,6 +25,11 @@ def test_a_callable_is_told_bytes_and_total() -> None:
     assert seen == [(500_000, None), (1_000_000, None)]
 
 
+def test_what_is_true_is_a_wish_for_a_bar(capfd: pytest.CaptureFixture[str]) -> None:
+    run(Meter(1, 1_000_000, "upload"))  # type: ignore[arg-type]
+    assert "upload" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("missing", [(), ("rich",), ("rich", "tqdm")])
 def test_a_bar_on_stderr_with_whatever_is_installed(
     missing: tuple[str, ...], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import builtins
 import io
+import os
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,10 +77,22 @@ def test_everything_that_can_be_sent(number: int, tmp_path: Path) -> None:
         assert joined(body) == CONTENT
 
 
-@pytest.mark.parametrize("nonsense", [5, None, object()])
+@pytest.mark.parametrize("nonsense", [5, None, object(), {"a": 1}])
 def test_what_cannot_be_sent(nonsense: Any) -> None:
     with pytest.raises(TypeError, match=type(nonsense).__name__):
         Body.of(nonsense)
+
+
+def test_a_named_pipe_is_read_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(CONTENT))
+    writer.start()
+    body = as_request_body({"data": pipe})["data"]
+    assert isinstance(body, Body)
+    assert (body.size, body.replayable) == (None, False)
+    assert joined(body) == CONTENT
+    writer.join(10)
 
 
 def test_a_piece_that_cannot_be_sent() -> None:

@@ -41,6 +41,8 @@ def test_coalescing_takes_what_holds_bytes(kind: Any) -> None:
 def test_coalescing_refuses_other_things() -> None:
     with pytest.raises(TypeError, match="found tuple"):
         list(coalesce([b"a", ("b",)]))  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="found int"):
+        list(coalesce([5]))  # type: ignore[list-item]
 
 
 def test_slices_copy_nothing() -> None:
