@@ -21,9 +21,9 @@ __all__ = ["worker"]
 @at_home
 @limited
 def worker(home: Home, limits: Limits) -> None:
-    """Run batch jobs and imports, beside those that 'serve' runs itself.
+    """Run batch jobs and imports in another process.
 
-    Any number of workers may run, on any machine that reaches the database. SIGINT (Ctrl-C) and SIGTERM let
+    They come on top of what 'serve' runs itself. Any number of workers may run, on any machine that reaches the database. SIGINT (Ctrl-C) and SIGTERM let
     jobs finish that end soon, put the others back and stop it.
     """
     configure_logging()
