@@ -184,3 +184,28 @@ def test_wrong_facts_are_refused(api: Api, wrong: dict[str, Any]) -> None:
     assert answer.status_code == 422
     assert answer.json()["errors"]
     assert api.get("api/v1/users/me").json()["email"] is None
+
+
+def test_jobs_of_a_deleted_user_end_and_those_of_others_go_on(
+    api: Api, account: TestAccount, platform_server: RunningServer, admin: Admin
+) -> None:
+    for query in ("SELECT pg_sleep(60)", "SELECT 1"):
+        assert api.post("api/v2/sql/job", json={"query": query}).status_code == 201
+    eventually(lambda: active_queries(admin, account.role) != [], "the job runs")
+    assert api.delete("api/v3/me").status_code == 200
+    assert traces(admin, account) == []
+    other = make_account(platform_server)
+    api = Api(other.base_url, other.api_key)
+    job = api.post("api/v2/sql/job", json={"query": "CREATE TABLE made AS SELECT 1 AS one"}).json()["job_id"]
+    eventually(
+        lambda: api.get(f"api/v2/sql/job/{job}").json()["status"] == "done", "another user's job is done"
+    )
+    left = (
+        "SELECT count(*) FROM carto_like_jobs.procrastinate_jobs"
+        " WHERE lock LIKE %s AND status IN ('todo', 'doing')"
+    )
+    eventually(
+        lambda: admin.execute(left, (f"%{account.account.id}",)).fetchone() == (0,),
+        "nothing of his is left to do",
+    )
+    api.session.close()
