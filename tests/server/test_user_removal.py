@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 from carto_like.server.errors import Problem
 from carto_like.server.services import removal
+from carto_like.server.services.importrun import run_import
+from tests.conftest import MakeServer
 from tests.support.api import Api, TestAccount, make_account
 from tests.support.datasets import owner_of
 from tests.support.raw import active_queries, eventually, sessions
@@ -209,3 +212,17 @@ def test_jobs_of_a_deleted_user_end_and_those_of_others_go_on(
         "nothing of his is left to do",
     )
     api.session.close()
+
+
+def test_an_import_of_a_deleted_user_leaves_no_file(
+    account: TestAccount, make_server: MakeServer, tmp_path: Path, platform_server: RunningServer
+) -> None:
+    waiting = make_server(settings={"worker": False, "uploads_dir": tmp_path})
+    api = Api(f"{waiting.base_url}user/{account.name}/", account.api_key)
+    answer = api.post("api/v1/imports", files={"file": ("trees.csv", "name,n\noak,1\n")})
+    assert answer.status_code == 200
+    [folder] = tmp_path.iterdir()
+    assert api.delete("api/v3/me").status_code == 200
+    api.session.close()
+    waiting.on_server(run_import(waiting.app.platform, UUID(folder.name)))
+    assert list(tmp_path.iterdir()) == []
