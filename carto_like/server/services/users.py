@@ -49,7 +49,7 @@ UPDATE carto_like.users
 SET email = coalesce(%(email)s, email), quota_bytes = coalesce(%(quota)s, quota_bytes),
     org_admin = coalesce(%(admin)s, org_admin), details = jsonb_strip_nulls(details || %(details)s),
     updated_at = now()
-WHERE id = %(id)s RETURNING id
+WHERE id = %(id)s
 """
 _KEY = "SELECT user_id, name, type, role, apis, token_encrypted FROM carto_like.api_keys"
 
@@ -171,6 +171,13 @@ class Users:
         Raises:
             Problem: 404, the user is gone.
         """
+        async with self._database.metadata() as connection:
+            account = await self.apply(connection, account, changes)
+        self.forget()
+        return account
+
+    async def apply(self, connection: Connection, account: Account, changes: Changes) -> Account:
+        """:meth:`change` within a transaction that does more."""
         values = {
             "id": account.id,
             "email": changes.email,
@@ -178,15 +185,13 @@ class Users:
             "admin": changes.org_admin,
             "details": Jsonb(dict(changes.details)),
         }
-        async with self._database.metadata() as connection:
-            row = await (await connection.execute(_CHANGE, values)).fetchone()
-            if row is None:
-                raise Problem(404, f"There is no user '{account.name}'.")
-            if changes.quota_bytes is not None:
-                await _set_quota(connection, account.schema, changes.quota_bytes)
-            row = await (await connection.execute(f"{ACCOUNTS} WHERE u.id = %s", (account.id,))).fetchone()
-        self.forget()
-        return account if row is None else account_from(row)
+        await connection.execute(_CHANGE, values)
+        row = await (await connection.execute(f"{ACCOUNTS} WHERE u.id = %s", (account.id,))).fetchone()
+        if row is None:
+            raise Problem(404, f"There is no user '{account.name}'.")
+        if changes.quota_bytes is not None:
+            await _set_quota(connection, account.schema, changes.quota_bytes)
+        return account_from(row)
 
     async def delete(self, account: Account) -> None:
         """Delete a user with all that is his; his running queries end.
