@@ -211,3 +211,27 @@ def test_example_without_an_account_says_what_to_set() -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
     assert "CARTO_API_URL" in done.stderr
+
+
+def test_import_standard_table(run: Run, api: Api, tmp_path: Path) -> None:
+    (tmp_path / "My Cities.csv").write_text(CITIES, "utf-8")
+    out = run("import_standard_table.py", "My Cities.csv", "--privacy", "link").stdout
+    assert "State: complete\nName of table: my_cities\n" in out
+    assert "Rows: 2" in out
+    assert rows_of(api, "SELECT ST_X(the_geom) AS x FROM my_cities WHERE name = 'Porto'") == [{"x": -8.61}]
+    (tmp_path / "empty.csv").touch()
+    assert "(error 1005)" in run("import_standard_table.py", "empty.csv", code=1).stderr
+
+
+def test_import_and_merge(run: Run, api: Api, tmp_path: Path) -> None:
+    for name, city in (("a", "Porto"), ("b", "Vigo"), ("c", "Faro")):
+        (tmp_path / f"{name}.csv").write_text(f"name,lat,lon\n{city},41.15,-8.61\n", "utf-8")
+    out = run("import_and_merge.py", ".", "--name", "cities").stdout
+    assert out.endswith("cities has 3 rows of 3 files\n")
+    names = "SELECT name, the_geom_webmercator IS NULL AS lost FROM cities ORDER BY cartodb_id"
+    assert [(row["name"], row["lost"]) for row in rows_of(api, names)] == [
+        ("Porto", False),
+        ("Vigo", False),
+        ("Faro", False),
+    ]
+    assert [row["name"] for row in rows_of(api, "SELECT CDB_UserTables() AS name")] == ["cities"]
