@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from psycopg import errors, sql
 from psycopg.types.json import Jsonb
 
 from carto_like.server.accounts import Account, Key, Membership
+from carto_like.server.cache import Cache
 from carto_like.server.db import Database
 from carto_like.server.errors import Problem
 from carto_like.server.migrations import clients_group
 from carto_like.server.pool import Connection
 from carto_like.server.secrets import Secrets, new_token, same
 from carto_like.server.services.removal import remove_user
-
-DEFAULT_TOKEN = "default_public"
-LONGEST_NAME = 40
-
-# Several servers share one database, so what another of them changed is news here only after this long.
-CACHE_SECONDS = 1.0
-_CACHE_ENTRIES = 10_000
-
-_NAME = re.compile(r"[a-z][a-z0-9_-]*")
-_RESERVED = frozenset(
-    {
-        *("public", "none", "cartodb", "carto_like", "information_schema", "topology", "tiger", "tiger_data"),
-        *("procrastinate", "publicuser", "postgres", "user", "current_user", "session_user", "current_role"),
-        *("amigocloud", "iotile", "kloudless", "api", "health", "metrics"),
-    }
-)
+from carto_like.server.services.usernames import DEFAULT_TOKEN, check_name, check_token, is_name
 
 ACCOUNTS = """
 SELECT u.id, u.name, u.role, u.public_role, u.quota_bytes, u.details,
@@ -56,29 +40,6 @@ _KEY = "SELECT user_id, name, type, role, apis, token_encrypted FROM carto_like.
 # The method named like the built-in type hides it from the annotations after it.
 Accounts: TypeAlias = list[Account]
 Keys: TypeAlias = list[Key]
-
-T = TypeVar("T")
-
-
-class _Cache(Generic[T]):
-    """Answers that stay good for :data:`CACHE_SECONDS`; bounded, as callers choose what to ask."""
-
-    def __init__(self) -> None:
-        self._entries: dict[Any, tuple[float, T]] = {}
-
-    def get(self, key: Any) -> T | None:
-        entry = self._entries.get(key)
-        if entry is None or entry[0] < time.monotonic():
-            return None
-        return entry[1]
-
-    def put(self, key: Any, value: T) -> None:
-        if len(self._entries) >= _CACHE_ENTRIES:
-            self._entries.clear()
-        self._entries[key] = (time.monotonic() + CACHE_SECONDS, value)
-
-    def clear(self) -> None:
-        self._entries.clear()
 
 
 @dataclass(frozen=True)
@@ -111,8 +72,8 @@ class Users:
         self._default_quota = default_quota
         self._database = database
         self._secrets = secrets
-        self._accounts: _Cache[Account] = _Cache()
-        self._tokens: _Cache[_Found] = _Cache()
+        self._accounts: Cache[Account] = Cache()
+        self._tokens: Cache[_Found] = Cache()
 
     def forget(self) -> None:
         """Drop what is remembered of accounts and keys; to be called after any of them changed."""
@@ -150,7 +111,7 @@ class Users:
         quota = self._default_quota if quota_bytes is None else quota_bytes
         check_name(name)
         if api_key is not None:
-            _check_token(api_key)
+            check_token(api_key)
         token = api_key or new_token()
         try:
             async with connection.transaction():
@@ -242,7 +203,7 @@ class Users:
             return [self._key(row) for row in await cursor.fetchall()]
 
     async def _load(self, name: str) -> Account | None:
-        if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
+        if not is_name(name):
             return None
         async with self._database.metadata() as connection:
             row = await (await connection.execute(f"{ACCOUNTS} WHERE u.name = %s", (name,))).fetchone()
@@ -344,27 +305,3 @@ async def _set_quota(connection: Connection, schema: str, quota_bytes: int) -> N
     await connection.execute(
         "SELECT cartodb.CDB_SetUserQuotaInBytes(%s::text, %s::bigint)", (schema, quota_bytes)
     )
-
-
-def check_name(name: str) -> None:
-    """Refuse what cannot be a user's name.
-
-    Raises:
-        Problem: 422, saying why.
-    """
-    if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
-        raise Problem(
-            422,
-            f"'{name[:LONGEST_NAME]}' cannot be a user's name: it must start with a lower-case letter, go on "
-            f"with lower-case letters, digits, '-' and '_', and have at most {LONGEST_NAME} characters.",
-        )
-    # '_pub' and '_k_' tell the roles of a user's keys from users.
-    if name in _RESERVED or name.startswith("pg_") or name.endswith("_pub") or "_k_" in name:
-        raise Problem(422, f"'{name}' cannot be a user's name: it is reserved.")
-
-
-def _check_token(token: str) -> None:
-    if token == DEFAULT_TOKEN or not re.fullmatch(r"[!-~]{8,200}", token):
-        raise Problem(
-            422, "An API key must have 8 to 200 visible ASCII characters, and not be the default key."
-        )
