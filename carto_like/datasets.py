@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -13,8 +14,7 @@ from carto_like.core.fields import (
     DictField,
     IntegerField,
 )
-from carto_like.core.manager import Absent
-from carto_like.exceptions import CartoException, wrapped
+from carto_like.exceptions import CartoConfigurationException, CartoException, wrapped
 from carto_like.fields import (
     DailyCountsField,
     PermissionField,
@@ -23,6 +23,7 @@ from carto_like.fields import (
     UserField,
     VisualizationField,
 )
+from carto_like.file_import import Archive, FileImportJob, FileImportJobManager, ImportFailed
 from carto_like.resources import Manager, WarnResource
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Dataset",
     "DatasetInUse",
     "DatasetManager",
+    "ImportFailed",
 ]
 
 API_VERSION = "v1"
@@ -40,6 +42,8 @@ API_ENDPOINT = "api/{api_version}/viz/"
 
 MAX_NUMBER_OF_RETRIES = 60
 INTERVAL_BETWEEN_RETRIES_S = 10
+# Small files take less, so the first looks come early; these constants are for the others.
+_SHORTEST_INTERVAL = 0.05
 
 # The parameter is a limit on how many maps are told of, not a switch.
 _ALL_DEPENDENTS = 100_000
@@ -184,7 +188,44 @@ class DatasetManager(Manager[Dataset]):
     resource_class = Dataset
     json_collection_attribute = "visualizations"
 
-    create = Absent("datasets cannot be made from files yet; make one in SQL with CDB_CartodbfyTable")
+    def create(
+        self,
+        archive: Archive,
+        interval: int | None = None,
+        *,
+        timeout: float | None = None,
+        progress: Callable[[FileImportJob], object] | None = None,
+        **import_args: Any,
+    ) -> Dataset:
+        """Import a file, an address or a query, and return the dataset when it is there.
+
+        >>> manager.create("trees.csv", privacy="link")
+        >>> manager.create(None, sql="SELECT * FROM trees WHERE height > 20", table_name="tall_trees")
+
+        Args:
+            archive: a path, an http or https address, an open file, or None.
+            interval: seconds between synchronizations with the source, which are not supported yet.
+            timeout: seconds to wait; by default ``MAX_NUMBER_OF_RETRIES * INTERVAL_BETWEEN_RETRIES_S`` of
+                this module.
+            progress: called with the job whenever its ``state`` is another one.
+            **import_args: parameters of the import, as for
+                :meth:`carto_like.file_import.FileImportJob.run`.
+
+        Raises:
+            ImportFailed: no dataset was made; ``code``, ``title`` and ``what_about`` tell why.
+            CartoJobTimeout: it was not there in time.
+            CartoConfigurationException: this cannot be imported, or not be synchronized.
+        """
+        if interval is not None:
+            if not self.is_sync_table(archive, interval, **import_args):
+                text = "only an http or https address or a connection can be synchronized: leave out interval"
+                raise CartoConfigurationException(text)
+            raise CartoConfigurationException("synchronization is not supported yet: leave out interval")
+        job = FileImportJobManager(self.client).create(archive, **import_args)
+        # Read when called, because scripts change them.
+        longest = max(INTERVAL_BETWEEN_RETRIES_S, _SHORTEST_INTERVAL)
+        seconds = MAX_NUMBER_OF_RETRIES * longest if timeout is None else timeout
+        return job.wait(seconds, progress, interval=_SHORTEST_INTERVAL, longest=longest)
 
     def send(self, url: str, http_method: str, **client_args: Any) -> requests.Response:
         """Ask for tables of the account's own, with all maps that depend on each.

@@ -47,6 +47,7 @@ __all__ = [
     "CartoConfigurationException",
     "CartoException",
     "CartoForeignOriginException",
+    "CartoJobCancelled",
     "CartoJobFailed",
     "CartoJobTimeout",
     "CartoRateLimitException",
@@ -264,6 +265,10 @@ class PartialResultException(CartoResponseFormatException):
 
 class CartoJobFailed(CartoException, JobFailed):
     """The server reported that a job failed; ``job`` is its last state."""
+
+
+class CartoJobCancelled(CartoJobFailed):
+    """A job was cancelled before it was done; ``job`` is its last state."""
 
 
 class CartoJobTimeout(CartoException, JobTimeout):

@@ -1,4 +1,4 @@
-"""SQL: questions and statements, and COPY for moving many rows."""
+"""SQL: questions and statements, batch jobs, and COPY for moving many rows."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, Literal
 import requests
 
 from carto_like import _copying as copying
+from carto_like._batch import BatchRequests
 from carto_like._copyout import CopyResponse, as_text
 from carto_like.core.files import appending, replacing
 from carto_like.core.options import UNSET, Timeout, Unset
@@ -25,20 +26,36 @@ from carto_like.rows import Rows
 from carto_like.utils import ResponseStream
 
 __all__ = [
+    "BATCH_JOBS_DONE_STATUSES",
+    "BATCH_JOBS_FAILED_STATUSES",
+    "BATCH_JOBS_FINISHED_STATUSES",
+    "BATCH_JOBS_PENDING_STATUSES",
+    "BATCH_READ_STATUS_AFTER_SECONDS",
     "DEFAULT_CHUNK_SIZE",
     "DEFAULT_COMPRESSION_LEVEL",
     "MAX_GET_QUERY_LEN",
     "SQL_API_URL",
+    "SQL_BATCH_API_URL",
+    "BatchSQLClient",
     "CopySQLClient",
     "SQLClient",
 ]
 
 SQL_API_URL = "api/{api_version}/sql"
+SQL_BATCH_API_URL = "api/{api_version}/sql/job/"
 MAX_GET_QUERY_LEN = 1024
 DEFAULT_CHUNK_SIZE = 8 * 1024
 """The least that is read at once; transfers use larger blocks by themselves."""
 # Level 1 takes a third of the time of zlib's own default for nearly the same size on tables of numbers.
 DEFAULT_COMPRESSION_LEVEL = 1
+
+# Scripts read these lists, so they are as they always were; servers say "cancelled", with two l.
+BATCH_JOBS_PENDING_STATUSES = ["pending", "running"]
+BATCH_JOBS_DONE_STATUSES = ["done"]
+BATCH_JOBS_FAILED_STATUSES = ["failed", "canceled", "unknown"]
+BATCH_JOBS_FINISHED_STATUSES = BATCH_JOBS_DONE_STATUSES + BATCH_JOBS_FAILED_STATUSES
+BATCH_READ_STATUS_AFTER_SECONDS = 2
+"""Seconds between two looks at a job that takes long."""
 
 _MAY_WRITE = re.compile(
     r"(?i)\b(?:alter|call|create|delete|do|drop|grant|insert|merge|refresh|reindex|revoke|truncate|update)\b"
@@ -163,6 +180,32 @@ class SQLClient:
             self.api_url, method, **{place: parameters}, **options
         )
         return response
+
+
+class BatchSQLClient(BatchRequests):
+    """Runs SQL that takes long, as jobs on the server; needs the master key.
+
+    Results are not kept: use ``CREATE TABLE ... AS`` for what shall stay.
+
+    Args:
+        client: an auth client with the account's master key.
+        api_version: part of the address.
+
+    Example:
+        >>> batch = BatchSQLClient(auth_client)
+        >>> job = batch.create(["CREATE TABLE busy AS SELECT * FROM stops WHERE n > 9", "DROP TABLE stops"])
+        >>> batch.wait(job["job_id"], timeout=600)["status"]
+        'done'
+    """
+
+    def __init__(self, client: Any, api_version: str = "v2") -> None:
+        self.client = client
+        self.api_url = SQL_BATCH_API_URL.format(api_version=api_version)
+        self.api_key = getattr(client, "api_key", None)
+
+    def _interval(self) -> float:
+        # Looked up when it is needed: scripts set the module's constant.
+        return BATCH_READ_STATUS_AFTER_SECONDS
 
 
 class CopySQLClient:

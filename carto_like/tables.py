@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+from carto_like.core.errors import ConfigurationError
 from carto_like.core.fields import CharField, DateTimeField, IntegerField
+from carto_like.core.paths import error_type
+from carto_like.exceptions import NotFoundException
 from carto_like.fields import PermissionField, SynchronizationField, VisualizationField
 from carto_like.resources import Manager, WarnResource
 
@@ -44,3 +50,15 @@ class TableManager(Manager[Table]):
 
     resource_class = Table
     json_collection_attribute = "tables"
+
+    def iterate(self, **search_args: Any) -> Iterator[Table]:
+        """Yield the tables, where a server lists them.
+
+        Raises:
+            CartoException: it does not, as CARTO's own does not.
+        """
+        try:
+            yield from super().iterate(**search_args)
+        except NotFoundException as error:
+            text = "this server has no list of tables: DatasetManager lists the datasets that they belong to"
+            raise error_type(self.client, ConfigurationError)(text) from error

@@ -21,10 +21,11 @@ __all__ = ["worker"]
 @at_home
 @limited
 def worker(home: Home, limits: Limits) -> None:
-    """Run batch jobs and imports, beside those that 'serve' runs itself.
+    """Run batch jobs and imports in another process.
 
-    Any number of workers may run, on any machine that reaches the database. SIGINT (Ctrl-C) and SIGTERM let
-    jobs finish that end soon, put the others back and stop it.
+    They come on top of what 'serve' runs itself. Any number of workers may run, on any machine that reaches
+    the database; give all of them the same limits. SIGINT (Ctrl-C) and SIGTERM let jobs finish that end soon,
+    put the others back and stop the worker.
     """
     configure_logging()
     with interruptible(), joined(home) as settings:

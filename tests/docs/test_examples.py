@@ -54,6 +54,35 @@ def cities(api: Api) -> str:
     return "cities"
 
 
+def test_sql_batch_api_jobs(run: Run, api: Api) -> None:
+    created = run("sql_batch_api_jobs.py", "create", "--query", "CREATE TABLE made AS SELECT 1 AS n").stdout
+    found = re.search(r"^job_id: (\S+)$", created, re.MULTILINE)
+    assert found is not None
+    job = ("--job_id", found[1])
+    assert "status: pending" in created
+    waiting = run("sql_batch_api_jobs.py", "create", "--query", "SELECT pg_sleep(60)").stdout
+    other = re.search(r"^job_id: (\S+)$", waiting, re.MULTILINE)
+    assert other is not None
+    update = run("sql_batch_api_jobs.py", "update", "--job_id", other[1], "--query", "SELECT 1", code=1)
+    assert "Cancel job" in update.stderr
+    assert run("sql_batch_api_jobs.py", "cancel", "--job_id", other[1]).stdout == "The job is cancelled.\n"
+    assert "status: done" in run("sql_batch_api_jobs.py", "read", *job).stdout
+    assert rows_of(api, "SELECT n FROM made") == [{"n": 1}]
+    assert run("sql_batch_api_jobs.py", "cancel", *job).stdout == "The job is done.\n"
+    listed = run("sql_batch_api_jobs.py", "list").stdout
+    assert listed.index(other[1]) < listed.index(found[1])
+
+
+def test_sql_batch_api_wait_for_completion(run: Run, api: Api) -> None:
+    script = "sql_batch_api_wait_for_completion.py"
+    done = run("sql_batch_api_wait_for_completion.py", "CREATE TABLE made AS SELECT 1 AS n")
+    assert re.fullmatch(r"Job \S+ is done\.\n", done.stdout)
+    assert rows_of(api, "SELECT n FROM made") == [{"n": 1}]
+    assert run(script, "SELECT 1/0", code=1).stderr.endswith("The job is failed: division by zero\n")
+    late = run(script, "SELECT pg_sleep(60)", "--timeout", "0.2", code=1)
+    assert late.stderr.endswith("the job is cancelled.\n")
+
+
 def test_every_example_is_tested() -> None:
     text = Path(__file__).read_text("utf-8")
     scripts = {path.name for path in EXAMPLES.glob("*.py")} - {"account.py"}
@@ -182,3 +211,27 @@ def test_example_without_an_account_says_what_to_set() -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
     assert "CARTO_API_URL" in done.stderr
+
+
+def test_import_standard_table(run: Run, api: Api, tmp_path: Path) -> None:
+    (tmp_path / "My Cities.csv").write_text(CITIES, "utf-8")
+    out = run("import_standard_table.py", "My Cities.csv", "--privacy", "link").stdout
+    assert "State: complete\nName of table: my_cities\n" in out
+    assert "Rows: 2" in out
+    assert rows_of(api, "SELECT ST_X(the_geom) AS x FROM my_cities WHERE name = 'Porto'") == [{"x": -8.61}]
+    (tmp_path / "empty.csv").touch()
+    assert "(error 1005)" in run("import_standard_table.py", "empty.csv", code=1).stderr
+
+
+def test_import_and_merge(run: Run, api: Api, tmp_path: Path) -> None:
+    for name, city in (("a", "Porto"), ("b", "Vigo"), ("c", "Faro")):
+        (tmp_path / f"{name}.csv").write_text(f"name,lat,lon\n{city},41.15,-8.61\n", "utf-8")
+    out = run("import_and_merge.py", ".", "--name", "cities").stdout
+    assert out.endswith("cities has 3 rows of 3 files\n")
+    names = "SELECT name, the_geom_webmercator IS NULL AS lost FROM cities ORDER BY cartodb_id"
+    assert [(row["name"], row["lost"]) for row in rows_of(api, names)] == [
+        ("Porto", False),
+        ("Vigo", False),
+        ("Faro", False),
+    ]
+    assert [row["name"] for row in rows_of(api, "SELECT CDB_UserTables() AS name")] == ["cities"]

@@ -173,7 +173,10 @@ def test_asking_for_the_plugin_by_hand_is_no_clash(project: RunProject) -> None:
     project(
         outcome="1 passed",
         conftest='pytest_plugins = ["carto_like.testing"]\n',
-        test_it="def test_it(request):\n    request.getfixturevalue\n",
+        test_it="""
+        def test_it(pytestconfig):
+            assert pytestconfig.pluginmanager.has_plugin("carto_like.testing")
+        """,
     )
 
 

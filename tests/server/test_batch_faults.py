@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from carto_like.server.postgres import PrivatePostgres
+from carto_like.server.services import batchrun
 from carto_like.server.services.batchqueue import WORKER_GONE, give_up
 from carto_like.server.settings import Limits, Settings
 from tests.support.api import Api, TestAccount, make_account
@@ -246,3 +247,29 @@ def test_a_time_limit_that_the_query_lifts_for_itself(client: Api, start: Start)
     start(batch_timeout=0.2)
     job = run(client, f"SET statement_timeout = 0; {FOREVER}")
     assert job["failed_reason"] == "canceling statement due to statement timeout"
+
+
+def test_a_queue_that_was_emptied_is_filled_again(client: Api, own_settings: Settings, start: Start) -> None:
+    job = create(client, "INSERT INTO ran VALUES ('job')")
+    with psycopg.connect(own_settings.dsn, autocommit=True) as connection:
+        connection.execute("SET search_path = carto_like_jobs")
+        connection.execute("DELETE FROM procrastinate_jobs")
+    start()
+    assert finished(client, job)["status"] == "done"
+
+
+def test_a_platform_that_fails_fails_the_job(
+    client: Api, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise LookupError("a mistake of ours")
+
+    monkeypatch.setattr(batchrun, "Guard", broken)
+    start()
+    job = run(client, "SELECT 1")
+    assert (job["status"], job["failed_reason"]) == (
+        "failed",
+        "the platform could not run this query; its log says why",
+    )
+    monkeypatch.undo()
+    assert run(client, "SELECT 1")["status"] == "done"

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pyrestcli.exceptions import NotFoundException
 
 from carto_like.auth import APIKeyAuthClient
 from carto_like.exceptions import CartoException
@@ -314,6 +315,17 @@ def test_what_is_told_of_no_quota_sets_none(city: City, owner: Api) -> None:
         assert api.sql("SELECT _CDB_UserQuotaInBytes() AS q").json()["rows"] == [{"q": 0}]
 
 
+def test_what_was_read_can_be_sent_back(city: City, owner: Api) -> None:
+    """As clients do that know no changes, and send all they have."""
+    for user in (city.member, city.admin, city.owner):
+        told = owner.get(city.path(user)).json()
+        if told["email"] is None:
+            del told["email"]
+        answer = owner.put(city.path(user), json=told)
+        assert answer.status_code == 200
+        assert {**told, "email": None} == answer.json()
+
+
 def test_me_tells_the_organization(city: City, owner: Api) -> None:
     told = {"name": city.name, "owner": {"username": city.owner.name}}
     assert owner.get("api/v4/me").json()["organization"] == told
@@ -335,7 +347,8 @@ def test_the_sdk_manages_an_organization(city: City, somebody: dict[str, Any]) -
         assert (again.email, again.quota_in_bytes, again.table_count) == ("changed@example.org", 8_000_000, 0)
         assert somebody["username"] in [user.username for user in manager.all()]
         again.delete()
-        assert manager.get_or_none(somebody["username"]) is None
+        with pytest.raises(NotFoundException):
+            manager.get(somebody["username"])
         with pytest.raises(CartoException, match="username can't be blank"):
             manager.create(username="", password="long-enough", email="a@b.example")
 

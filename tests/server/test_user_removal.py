@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 from carto_like.server.errors import Problem
 from carto_like.server.services import removal
+from carto_like.server.services.importrun import run_import
+from tests.conftest import MakeServer
 from tests.support.api import Api, TestAccount, make_account
 from tests.support.datasets import owner_of
 from tests.support.raw import active_queries, eventually, sessions
@@ -184,3 +187,42 @@ def test_wrong_facts_are_refused(api: Api, wrong: dict[str, Any]) -> None:
     assert answer.status_code == 422
     assert answer.json()["errors"]
     assert api.get("api/v1/users/me").json()["email"] is None
+
+
+def test_jobs_of_a_deleted_user_end_and_those_of_others_go_on(
+    api: Api, account: TestAccount, platform_server: RunningServer, admin: Admin
+) -> None:
+    for query in ("SELECT pg_sleep(60)", "SELECT 1"):
+        assert api.post("api/v2/sql/job", json={"query": query}).status_code == 201
+    eventually(lambda: active_queries(admin, account.role) != [], "the job runs")
+    assert api.delete("api/v3/me").status_code == 200
+    assert traces(admin, account) == []
+    other = make_account(platform_server)
+    api = Api(other.base_url, other.api_key)
+    job = api.post("api/v2/sql/job", json={"query": "CREATE TABLE made AS SELECT 1 AS one"}).json()["job_id"]
+    eventually(
+        lambda: api.get(f"api/v2/sql/job/{job}").json()["status"] == "done", "another user's job is done"
+    )
+    left = (
+        "SELECT count(*) FROM carto_like_jobs.procrastinate_jobs"
+        " WHERE lock LIKE %s AND status IN ('todo', 'doing')"
+    )
+    eventually(
+        lambda: admin.execute(left, (f"%{account.account.id}",)).fetchone() == (0,),
+        "nothing of his is left to do",
+    )
+    api.session.close()
+
+
+def test_an_import_of_a_deleted_user_leaves_no_file(
+    account: TestAccount, make_server: MakeServer, tmp_path: Path, platform_server: RunningServer
+) -> None:
+    waiting = make_server(settings={"worker": False, "uploads_dir": tmp_path})
+    api = Api(f"{waiting.base_url}user/{account.name}/", account.api_key)
+    answer = api.post("api/v1/imports", files={"file": ("trees.csv", "name,n\noak,1\n")})
+    assert answer.status_code == 200
+    [folder] = tmp_path.iterdir()
+    assert api.delete("api/v3/me").status_code == 200
+    api.session.close()
+    waiting.on_server(run_import(waiting.app.platform, UUID(folder.name)))
+    assert list(tmp_path.iterdir()) == []

@@ -60,6 +60,8 @@ def test_tables_and_the_user_are_read(client: APIKeyAuthClient, owner: Owner, ac
     assert (table.name, table.rows_counted) == ("trees", 2)
     assert table.table_visualization is not None
     assert table.table_visualization.name == "trees"
+    with pytest.raises(CartoException, match="no list of tables: DatasetManager"):
+        TableManager(client).all()
     user = UserManager(client).get(account.name)
     assert (user.username, user.table_count) == (account.name, 1)
 

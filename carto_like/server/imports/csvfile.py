@@ -53,7 +53,7 @@ _CELL_CHARACTERS = 64 * 2**20
 _QUOTE_MARK = "\x02"
 # What people get instead of the file they asked for, and what others rename to try their luck.
 _OTHER_FORMATS = re.compile(
-    r"\s*<(\?xml|!doctype|html|head|body|ogrvrt|vrtdataset|kml|gpx|gml|osm|svg)\b", re.IGNORECASE
+    r"\s*<(\?xml|!doctype|html|head|body|ogrvrtdatasource|vrtdataset|kml|gpx|gml|osm|svg)\b", re.IGNORECASE
 )
 _BINARY = (b"PK\x03\x04", b"\x1f\x8b", b"%PDF", b"\x89PNG", b"\xd0\xcf\x11\xe0", b"SQLite format 3", b"GIF8")
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl
 
+import anyio
 import orjson
 from python_multipart import MultipartParser
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from carto_like.server.errors import Problem
 from carto_like.server.imports import codes
@@ -31,12 +33,14 @@ class Upload:
         fields: parameters that were in it.
         file_name: of the file that came with it; None when none did.
         failure: why the file could not be kept; the rest of the body was read and dropped.
+        is_complete: whether all of the body has come.
     """
 
     def __init__(self, target: Path, max_bytes: int) -> None:
         self.fields: dict[str, Any] = {}
         self.file_name: str | None = None
         self.failure: ImportFailure | None = None
+        self.is_complete = False
         self._target = target
         self._max_bytes = max_bytes
         self._received = 0
@@ -58,20 +62,20 @@ class Upload:
                 await authorise({})
                 await self._read_raw(request, query_name)
             else:
-                self.fields = _parameters(kind.decode("latin-1"), await _small_body(request))
+                self.fields = _parameters(kind.decode("latin-1"), await self._small_body(request))
                 await authorise(self.fields)
         finally:
             await asyncio.to_thread(self._close)
 
     async def _read_raw(self, request: Request, name: str) -> None:
         self._begin_file(name)
-        async for block in request.stream():
+        async for block in self._blocks(request):
             await self._write(block)
 
     async def _read_multipart(self, request: Request, boundary: bytes, authorise: Any) -> None:
         parts = _Parts(boundary)
         authorised = False
-        async for block in request.stream():
+        async for block in self._blocks(request):
             parts.feed(block)
             for event in parts.take():
                 if isinstance(event, _Field):
@@ -87,6 +91,29 @@ class Upload:
         parts.finish()
         if not authorised:
             await authorise(self.fields)
+
+    async def _blocks(self, request: Request) -> AsyncIterator[bytes]:
+        while not self.is_complete:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            self.is_complete = not message.get("more_body", False)
+            if message.get("body"):
+                yield message["body"]
+
+    async def discard(self, request: Request, seconds: float) -> None:
+        """Read what is still to come, so that the client gets to see why it was refused."""
+        with anyio.move_on_after(seconds), suppress(ClientDisconnect):
+            async for _ in self._blocks(request):
+                continue
+
+    async def _small_body(self, request: Request) -> bytes:
+        body = bytearray()
+        async for block in self._blocks(request):
+            body += block
+            if len(body) > _SMALL_BYTES:
+                raise Problem(413, f"The parameters are larger than {_SMALL_BYTES} bytes")
+        return bytes(body)
 
     def _begin_file(self, name: str) -> None:
         self.file_name = safe_name(name) or "upload"
@@ -211,15 +238,6 @@ class _Parts:
     def _part_ended(self) -> None:
         if not self._is_file:
             self._events.append(_Field(self._name, self._text.decode("utf-8", "replace")))
-
-
-async def _small_body(request: Request) -> bytes:
-    body = bytearray()
-    async for block in request.stream():
-        body += block
-        if len(body) > _SMALL_BYTES:
-            raise Problem(413, f"The parameters are larger than {_SMALL_BYTES} bytes")
-    return bytes(body)
 
 
 def _parameters(kind: str, body: bytes) -> dict[str, Any]:

@@ -79,6 +79,9 @@ class Worker:
                 await work()
             except OUTAGE as error:
                 logger.warning("no connection to the queue, trying again: %s", type(error).__name__)
+            except Exception:
+                # Whatever it was, jobs must not wait until somebody looks.
+                logger.exception("the worker failed and starts again")
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _work_once(self) -> None:
@@ -90,6 +93,8 @@ class Worker:
             app.task(name=task.name, queue=task.queue, retry=retry or False)(partial_of(self._run, task))
         async with app.open_async():
             await app.run_worker_async(
+                # Not those of a newer version, which this one could only fail.
+                queues=sorted({task.queue for task in self._tasks.values()}),
                 concurrency=limits.job_concurrency,
                 fetch_job_polling_interval=_POLL_SECONDS,
                 shutdown_graceful_timeout=limits.job_drain,

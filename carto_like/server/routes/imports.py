@@ -8,7 +8,6 @@ import shutil
 from typing import Any
 from uuid import UUID, uuid4
 
-import anyio
 from psycopg import sql
 from starlette.requests import Request
 from starlette.responses import Response
@@ -76,7 +75,7 @@ class _ImportRoutes:
             await upload.read(request, authorise)
         except Problem:
             # Who is still sending would miss the answer to a connection that breaks.
-            await _listen_out(request)
+            await upload.discard(request, _LISTEN_SECONDS)
             raise
 
     async def _check_slots(self, account: Account) -> None:
@@ -125,12 +124,6 @@ class _ImportRoutes:
         if found is None or found.account_id != account.id:
             raise Problem(404)
         return json_answer(_told(found))
-
-
-async def _listen_out(request: Request) -> None:
-    with anyio.move_on_after(_LISTEN_SECONDS):
-        while (await request.receive()).get("more_body"):
-            continue
 
 
 def _options(asked: dict[str, Any]) -> dict[str, Any]:

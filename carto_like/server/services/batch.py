@@ -102,8 +102,19 @@ async def at_work(platform: Platform) -> dict[str, list[str]]:
         return found
 
 
+# Work and the queue's entry for it are written together, so this finds something only when the queue was
+# emptied from outside, or restored from an older state.
+_FORGOTTEN = """
+SELECT DISTINCT account_id FROM carto_like.batch_jobs job
+WHERE (turn IS NOT NULL OR status = 'pending' OR fallback_status = 'pending' AND status IN ('done', 'failed'))
+    AND NOT EXISTS (
+        SELECT FROM carto_like_jobs.procrastinate_jobs WHERE lock = 'batch:' || job.account_id
+            AND status IN ('todo', 'doing'))
+"""
+
+
 async def tidy(platform: Platform) -> None:
-    """Forget jobs that were finished long ago, and those that waited for too long."""
+    """Forget jobs that were finished long ago or waited for too long; see that all others have their turn."""
     limits = platform.settings.limits
     async with platform.database.metadata() as connection:
         await connection.execute(
@@ -111,3 +122,6 @@ async def tidy(platform: Platform) -> None:
             "secs => CASE WHEN status = 'pending' OR fallback_status = 'pending' THEN %s ELSE %s END)",
             (limits.batch_kept_waiting, limits.batch_kept),
         )
+        cursor = await connection.execute(_FORGOTTEN.encode())
+        for (account_id,) in await cursor.fetchall():
+            await platform.jobs.defer(TASK, account_id, connection=connection)

@@ -30,6 +30,8 @@ _TIMEOUT = "canceling statement due to statement timeout"
 _STOPPED = "the worker was stopped while this query ran; what the query had committed by itself stays"
 _LOST = "the connection to the database was lost while this query ran"
 _REFUSED = "cannot connect to the database"
+_BROKEN = "the platform could not run this query; its log says why"
+_BUSY = 503
 # The database's own timeout comes first, and says so in its own words.
 _MARGIN = 0.1
 _LONGEST_MS = 2**31 - 1
@@ -91,17 +93,28 @@ async def _note(platform: Platform, turn: Turn, outcome: Outcome) -> None:
 
 
 async def _run(platform: Platform, turn: Turn, stop: asyncio.Event) -> Outcome:
+    """Run a turn's text; however that goes, there is an outcome."""
+    try:
+        return await _run_patiently(platform, turn, stop)
+    except Exception:
+        logger.exception("batch job %s could not be run", turn.job_id)
+        return Outcome(_BROKEN)
+
+
+async def _run_patiently(platform: Platform, turn: Turn, stop: asyncio.Event) -> Outcome:
     """Run a turn's text as soon as there is a connection for it."""
-    for _ in range(_ATTEMPTS):
-        if stop.is_set():
-            return Outcome(untouched=True)
+    failures = 0
+    while not stop.is_set():
         try:
             async with platform.database.login(turn.role, turn.schema) as connection:
                 return await _run_on(connection, platform, turn, stop)
         except Problem as problem:
             logger.warning("batch job %s waits for a connection: %s", turn.job_id, problem)
+            failures += problem.status != _BUSY
+        if failures == _ATTEMPTS:
+            return Outcome(_REFUSED)
         await asyncio.sleep(_RETRY_SECONDS)
-    return Outcome(_REFUSED)
+    return Outcome(untouched=True)
 
 
 async def _run_on(

@@ -128,7 +128,9 @@ class Organizations:
                 connection, name, api_key=api_key, quota_bytes=changes.quota_bytes, email=changes.email
             )
             await _admit(connection, account, organization)
-        return await self._users.change(account, changes)
+            account = await self._users.apply(connection, account, changes)
+        self._users.forget()
+        return account
 
     async def join(self, account: Account, organization: str, *, is_admin: bool = False) -> Account:
         """Put a user into an organization, which is made, and then his, when there is none of that name.
@@ -143,7 +145,9 @@ class Organizations:
             )
         async with self._database.metadata() as connection:
             await _admit(connection, account, organization)
-        return await self._users.change(account, Changes(org_admin=is_admin))
+            account = await self._users.apply(connection, account, Changes(org_admin=is_admin))
+        self._users.forget()
+        return account
 
 
 async def _admit(connection: Connection, account: Account, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -18,18 +17,7 @@ from carto_like.server.migrations import clients_group
 from carto_like.server.pool import Connection
 from carto_like.server.secrets import Secrets, new_token, same
 from carto_like.server.services.removal import remove_user
-
-DEFAULT_TOKEN = "default_public"
-LONGEST_NAME = 40
-
-_NAME = re.compile(r"[a-z][a-z0-9_-]*")
-_RESERVED = frozenset(
-    {
-        *("public", "none", "cartodb", "carto_like", "information_schema", "topology", "tiger", "tiger_data"),
-        *("procrastinate", "publicuser", "postgres", "user", "current_user", "session_user", "current_role"),
-        *("amigocloud", "iotile", "kloudless", "api", "health", "metrics"),
-    }
-)
+from carto_like.server.services.usernames import DEFAULT_TOKEN, check_name, check_token, is_name
 
 ACCOUNTS = """
 SELECT u.id, u.name, u.role, u.public_role, u.quota_bytes, u.details,
@@ -45,7 +33,7 @@ UPDATE carto_like.users
 SET email = coalesce(%(email)s, email), quota_bytes = coalesce(%(quota)s, quota_bytes),
     org_admin = coalesce(%(admin)s, org_admin), details = jsonb_strip_nulls(details || %(details)s),
     updated_at = now()
-WHERE id = %(id)s RETURNING id
+WHERE id = %(id)s
 """
 _KEY = "SELECT user_id, name, type, role, apis, token_encrypted FROM carto_like.api_keys"
 
@@ -123,7 +111,7 @@ class Users:
         quota = self._default_quota if quota_bytes is None else quota_bytes
         check_name(name)
         if api_key is not None:
-            _check_token(api_key)
+            check_token(api_key)
         token = api_key or new_token()
         try:
             async with connection.transaction():
@@ -144,6 +132,13 @@ class Users:
         Raises:
             Problem: 404, the user is gone.
         """
+        async with self._database.metadata() as connection:
+            account = await self.apply(connection, account, changes)
+        self.forget()
+        return account
+
+    async def apply(self, connection: Connection, account: Account, changes: Changes) -> Account:
+        """:meth:`change` within a transaction that does more."""
         values = {
             "id": account.id,
             "email": changes.email,
@@ -151,15 +146,13 @@ class Users:
             "admin": changes.org_admin,
             "details": Jsonb(dict(changes.details)),
         }
-        async with self._database.metadata() as connection:
-            row = await (await connection.execute(_CHANGE, values)).fetchone()
-            if row is None:
-                raise Problem(404, f"There is no user '{account.name}'.")
-            if changes.quota_bytes is not None:
-                await _set_quota(connection, account.schema, changes.quota_bytes)
-            row = await (await connection.execute(f"{ACCOUNTS} WHERE u.id = %s", (account.id,))).fetchone()
-        self.forget()
-        return account if row is None else account_from(row)
+        await connection.execute(_CHANGE, values)
+        row = await (await connection.execute(f"{ACCOUNTS} WHERE u.id = %s", (account.id,))).fetchone()
+        if row is None:
+            raise Problem(404, f"There is no user '{account.name}'.")
+        if changes.quota_bytes is not None:
+            await _set_quota(connection, account.schema, changes.quota_bytes)
+        return account_from(row)
 
     async def delete(self, account: Account) -> None:
         """Delete a user with all that is his; his running queries end.
@@ -210,7 +203,7 @@ class Users:
             return [self._key(row) for row in await cursor.fetchall()]
 
     async def _load(self, name: str) -> Account | None:
-        if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
+        if not is_name(name):
             return None
         async with self._database.metadata() as connection:
             row = await (await connection.execute(f"{ACCOUNTS} WHERE u.name = %s", (name,))).fetchone()
@@ -312,27 +305,3 @@ async def _set_quota(connection: Connection, schema: str, quota_bytes: int) -> N
     await connection.execute(
         "SELECT cartodb.CDB_SetUserQuotaInBytes(%s::text, %s::bigint)", (schema, quota_bytes)
     )
-
-
-def check_name(name: str) -> None:
-    """Refuse what cannot be a user's name.
-
-    Raises:
-        Problem: 422, saying why.
-    """
-    if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
-        raise Problem(
-            422,
-            f"'{name[:LONGEST_NAME]}' cannot be a user's name: it must start with a lower-case letter, go on "
-            f"with lower-case letters, digits, '-' and '_', and have at most {LONGEST_NAME} characters.",
-        )
-    # '_pub' and '_k_' tell the roles of a user's keys from users.
-    if name in _RESERVED or name.startswith("pg_") or name.endswith("_pub") or "_k_" in name:
-        raise Problem(422, f"'{name}' cannot be a user's name: it is reserved.")
-
-
-def _check_token(token: str) -> None:
-    if token == DEFAULT_TOKEN or not re.fullmatch(r"[!-~]{8,200}", token):
-        raise Problem(
-            422, "An API key must have 8 to 200 visible ASCII characters, and not be the default key."
-        )

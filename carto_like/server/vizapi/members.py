@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from carto_like.server.errors import Problem
-from carto_like.server.services.users import Changes, check_name
+from carto_like.server.services.usernames import check_name
+from carto_like.server.services.users import Changes
 from carto_like.server.vizapi.people import UNLIMITED_BYTES
 
 SHORTEST_PASSWORD = 6

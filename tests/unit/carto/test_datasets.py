@@ -285,12 +285,6 @@ def test_an_unreadable_date_is_a_carto_exception(manager: DatasetManager) -> Non
         manager.get("trees")
 
 
-def test_creation_is_not_there_yet(manager: DatasetManager) -> None:
-    assert not hasattr(manager, "create")
-    with pytest.raises(AttributeError, match="CDB_CartodbfyTable"):
-        _ = manager.create
-
-
 @pytest.mark.parametrize(
     ("archive", "interval", "extra", "follows"),
     [
