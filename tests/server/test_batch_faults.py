@@ -92,10 +92,12 @@ def worker_process(own_settings: Settings, tmp_path: Path) -> Iterator[subproces
     command += ["--secret-file", str(secret), "--limit", "job_drain=0.1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        line = process.stderr.readline()
-        assert line.startswith("The worker is ready."), line + process.stderr.read()
-        yield process
-        process.kill()
+        try:
+            line = process.stderr.readline()
+            assert line.startswith("The worker is ready."), line
+            yield process
+        finally:
+            process.kill()
 
 
 def running(client: Api, query: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from carto_like.server.deployment import opened_platform
 from carto_like.server.jobs import tasks
 from carto_like.server.jobs.task import StalledJob, Task
 from carto_like.server.platform import Platform
@@ -151,6 +152,19 @@ def test_a_job_begins_anew_when_its_worker_was_stopped(
     eventually(lambda: work.ended == [(account, 1), (account, 2)], "both run, in their order")
     second.stop()
     assert not work.stalled
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 4, 8, 16, 32])
+def test_a_worker_can_be_stopped_while_it_starts(queue_settings: Settings, work: Work, turns: int) -> None:
+    async def start_and_stop() -> None:
+        async with opened_platform(queue_settings) as platform:
+            platform.start_worker()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await platform.jobs.close()
+
+    # Ends only when nothing is left on the event loop that does not end.
+    asyncio.run(asyncio.wait_for(start_and_stop(), 20))
 
 
 @pytest.mark.parametrize("again", [True, False])
