@@ -189,6 +189,7 @@ def test_garbage_on_the_channels_stops_nothing(
     for payload in ("", "{", '{"type": "abort_job_requested", "job_id": 1}', "x" * 7000):
         for channel in ("procrastinate_any_queue_v1", "carto_like_jobs"):
             queue.execute("SELECT pg_notify(%s, %s)", (channel, payload))
+    queue.execute("SELECT count(pg_notify('carto_like_jobs', i::text)) FROM generate_series(1, 5000) i")
     account = uuid4()
     defer(server, account, 1)
     eventually(lambda: work.ended == [(account, 1)], "the job runs")
