@@ -13,7 +13,7 @@ from tests.support.api import Api
 FILES = Path(__file__).parents[1] / "contract" / "carto"
 EXCHANGES = [
     exchange
-    for name in ("sql", "copy")
+    for name in ("sql", "copy", "batch")
     for exchange in json.loads((FILES / f"{name}.json").read_text("utf-8"))
 ]
 
@@ -30,7 +30,12 @@ def test_the_server_answers_as_documented(api: Api, exchange: dict[str, Any]) ->
     if body is not None:
         data = iter([body.encode()]) if chunked else body.encode()
     response = api.request(
-        request["method"], request["path"], params=request.get("query"), data=data, headers=headers
+        request["method"],
+        request["path"],
+        params=request.get("query"),
+        data=data,
+        json=request.get("json"),
+        headers=headers,
     )
     assert response.status_code == expected["status"]
     for name, value in expected.get("headers", {}).items():

@@ -12,7 +12,7 @@ import responses
 
 from carto_like import exceptions
 from carto_like.auth import APIKeyAuthClient
-from carto_like.sql import CopySQLClient, SQLClient
+from carto_like.sql import BatchSQLClient, CopySQLClient, SQLClient
 from carto_like.utils import ResponseStream
 from tests.unit.sent import sent_query
 
@@ -25,7 +25,11 @@ EXCHANGES = [
 
 def call(exchange: dict[str, Any]) -> Any:
     auth_client = APIKeyAuthClient(BASE, "0123456789abcdef")
-    clients = {"sql": SQLClient(auth_client), "copy": CopySQLClient(auth_client)}
+    clients = {
+        "sql": SQLClient(auth_client),
+        "copy": CopySQLClient(auth_client),
+        "batch": BatchSQLClient(auth_client),
+    }
     how = exchange["call"]
     result = getattr(clients[how["client"]], how["method"])(*how["args"], **how["kwargs"])
     return result.read().decode() if isinstance(result, ResponseStream) else result
@@ -40,6 +44,8 @@ def check_request(wanted: dict[str, Any]) -> None:
         assert request.headers[name] == value
     if "form" in wanted:
         assert dict(parse_qsl(str(request.body))) == wanted["form"]
+    if "json" in wanted:
+        assert json.loads(request.body or "").items() >= wanted["json"].items()
     if "body" in wanted:
         assert b"".join(request.body or ()) == wanted["body"].encode()  # type: ignore[arg-type]
 
