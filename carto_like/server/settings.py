@@ -53,11 +53,13 @@ class Limits:
         5.0, "seconds between two signs of life of a worker, and looks for dead ones"
     )
     job_stalled_after: float = _limit(30.0, "seconds without a sign of life after which a worker is dead")
-    job_drain: float = _limit(5.0, "seconds running jobs may go on when their worker stops")
+    job_drain: float = _limit(5.0, "seconds running jobs may go on when their worker stops; 0 is none")
     imports_at_once: int = _limit(0, "imports of one account that may be under way at once")
     import_max_bytes: int = _limit(0, "bytes of a file that is imported")
     import_max_rows: int = _limit(0, "rows of a file that is imported")
-    import_timeout: float = _limit(3600.0, "seconds that reading and loading a file may take; never unlimited")
+    import_timeout: float = _limit(
+        3600.0, "seconds that reading and loading a file may take; never unlimited"
+    )
     import_url_timeout: float = _limit(600.0, "seconds that a download may take; never unlimited")
     import_memory_bytes: int = _limit(4 * 2**30, "bytes of memory that the process reading a file may use")
     rate_limits: Mapping[str, tuple[RateLimit, ...]] = field(
@@ -70,6 +72,8 @@ class Limits:
             raise ValueError("connections must be 1 or more: without a connection no query can run")
         if self.job_concurrency < 1:
             raise ValueError("job_concurrency must be 1 or more: --no-worker runs no jobs")
+        if not 0 < 2 * self.job_heartbeat <= self.job_stalled_after:
+            raise ValueError("job_stalled_after must be twice job_heartbeat or more, and both more than 0")
 
     @classmethod
     def table(cls) -> list[tuple[str, Any, str]]:
