@@ -56,7 +56,7 @@ class ImportFailed(CartoJobFailed):
         title: what happened.
         what_about: what to do about it.
         source: who is to act: ``user``, ``cartodb`` (the server) or ``external`` (where the data comes from).
-        job: the :class:`FileImportJob` as it was last read.
+        job: the :class:`~carto_like.file_import.FileImportJob` as it was last read.
     """
 
     def __init__(self, message: Any = "", *, job: Any = None) -> None:
@@ -76,7 +76,8 @@ class FileImportJob(AsyncResource):
     >>> dataset = job.wait(timeout=600)
 
     Args:
-        archive: what to import; see :data:`Archive`. A file is read while it is sent.
+        archive: what to import: a path, an http or https address, or an open file, which is read while it is
+            sent.
         auth_client: the client to talk through.
         **kwargs: parameters of the import, as for :meth:`run`.
 

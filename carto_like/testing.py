@@ -36,11 +36,13 @@ class CartoUser:
         name: also the name of the user's schema in the database.
         api_key: the master key.
         base_url: what clients take as their base URL; ends in ``/user/NAME/``.
+        organization: name of the organization that the user was made in, if any.
     """
 
     name: str
     api_key: str = field(repr=False)
     base_url: str
+    organization: str | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -51,7 +53,7 @@ class CartoUser:
         """A new client with the user's key; to be closed by whoever asked for it."""
         from carto_like.auth import APIKeyAuthClient
 
-        return APIKeyAuthClient(self.base_url, self.api_key)
+        return APIKeyAuthClient(self.base_url, self.api_key, self.organization)
 
 
 class CartoPlatform:
@@ -65,13 +67,25 @@ class CartoPlatform:
         """Scheme, host and port, and a final slash."""
         return self.testbed.server.base_url
 
-    def new_user(self, name: str | None = None, *, quota_in_bytes: int | None = None) -> CartoUser:
-        """Make a user; of whatever name when none is given, with unlimited storage when no quota is."""
-        made = self.testbed.make_user(name, quota_bytes=quota_in_bytes)
-        return CartoUser(made.account.name, made.api_key, made.base_url)
+    def new_user(
+        self,
+        name: str | None = None,
+        *,
+        quota_in_bytes: int | None = None,
+        organization: str | None = None,
+    ) -> CartoUser:
+        """Make a user.
+
+        Args:
+            name: whatever name when none is given.
+            quota_in_bytes: storage is unlimited when none is given.
+            organization: that the user is to be in; when there is none of that name, it is made, and owned.
+        """
+        made = self.testbed.make_user(name, quota_bytes=quota_in_bytes, organization=organization)
+        return CartoUser(made.account.name, made.api_key, made.base_url, organization)
 
     def delete_user(self, user: CartoUser) -> None:
-        """Delete a user with all that is theirs; a running query of theirs ends. No user is no error."""
+        """Delete a user with all that is theirs, an organization that they own too; no user is no error."""
         self.testbed.delete_user(user.name)
 
 

@@ -82,7 +82,7 @@ class Limits:
         5.0, "seconds between two signs of life of a worker, and looks for dead ones"
     )
     job_stalled_after: float = _limit(30.0, "seconds without a sign of life after which a worker is dead")
-    job_drain: float = _limit(5.0, "seconds running jobs may go on when their worker stops")
+    job_drain: float = _limit(5.0, "seconds running jobs may go on when their worker stops; 0 is none")
     imports_at_once: int = _limit(0, "imports of one account that may be under way at once")
     import_max_bytes: int = _limit(0, "bytes of an imported file")
     import_max_rows: int = _limit(0, "rows of an imported file")
@@ -108,6 +108,8 @@ class Limits:
                 raise ValueError(f"{limit.name} must be {least}: {_NEEDED[limit.name]}")
             if isinstance(limit.default, float) and value > _LONGEST_SECONDS:
                 raise ValueError(f"{limit.name} must be {_LONGEST_SECONDS} seconds or less, or 0")
+        if not 0 < 2 * self.job_heartbeat <= self.job_stalled_after:
+            raise ValueError("job_stalled_after must be twice job_heartbeat or more, and both more than 0")
         for group in self.rate_limits:
             if group not in RATE_GROUPS:
                 raise ValueError(f"there are no rate limits for '{group}', only for {', '.join(RATE_GROUPS)}")

@@ -18,6 +18,8 @@ from .bootstrap import bootstrap
 from .migrations import migrate
 from .postgres import PrivatePostgres
 from .secrets import Secrets, new_secret
+from .services.organizations import Organization, Organizations
+from .services.users import Changes
 from .settings import Settings
 
 SECRET = new_secret()
@@ -85,24 +87,41 @@ class Testbed:
         """The server."""
         return self._stack.enter_context(BackgroundServer(self.settings))
 
-    def make_user(self, name: str | None = None, *, quota_bytes: int | None = None) -> TestUser:
+    def make_user(
+        self, name: str | None = None, *, quota_bytes: int | None = None, organization: str | None = None
+    ) -> TestUser:
         """A new user, of whatever name when none is given.
 
         Raises:
             Problem: the name is taken, or cannot be one.
         """
         name = name or f"t{uuid4().hex[:10]}"
-        users = self.server.app.platform.users
-        account = self.server.on_server(users.create(name, quota_bytes=quota_bytes))
-        token = self.server.on_server(users.keys(account))[0].token
+        run, users = self.server.on_server, self.server.app.platform.users
+        if organization is None:
+            account = run(users.create(name, quota_bytes=quota_bytes))
+        else:
+            changes = Changes(quota_bytes=quota_bytes)
+            account = run(self._organizations.create_user(organization, name, changes=changes))
+        token = run(users.keys(account))[0].token
         return TestUser(account, token, f"{self.server.base_url}user/{name}/")
 
     def delete_user(self, name: str) -> None:
-        """Delete a user with all that is his; nothing happens when there is none."""
-        users = self.server.app.platform.users
-        account = self.server.on_server(users.get(name))
-        if account is not None:
-            self.server.on_server(users.delete(account))
+        """Delete a user with all that is his, his organization's other users too; no user is no error."""
+        run, users = self.server.on_server, self.server.app.platform.users
+        account = run(users.get(name))
+        if account is None:
+            return
+        if account.membership is not None and account.membership.is_owner:
+            own = Organization(account.membership.organization_id, account.membership.organization)
+            for member in run(self._organizations.members(own)).accounts:
+                if member.id != account.id:
+                    run(users.delete(member))
+        run(users.delete(account))
+
+    @property
+    def _organizations(self) -> Organizations:
+        platform = self.server.app.platform
+        return Organizations(platform.database, platform.users)
 
     def close(self) -> None:
         """Stop everything, and leave nothing behind."""

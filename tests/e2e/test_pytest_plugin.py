@@ -62,7 +62,7 @@ def test_the_page_of_the_documentation(project: RunProject) -> None:
 
 def test_one_platform_and_a_user_for_each_test(project: RunProject) -> None:
     said = project(
-        outcome="3 passed",
+        outcome="4 passed",
         test_it="""
         seen = []
 
@@ -90,6 +90,17 @@ def test_one_platform_and_a_user_for_each_test(project: RunProject) -> None:
             client.close()
             carto_platform.delete_user(user)
             carto_platform.delete_user(user)
+
+        def test_an_organization(carto_platform):
+            owner = carto_platform.new_user(organization="city")
+            other = carto_platform.new_user("bob", organization="city")
+            client = owner.client()
+            path = "api/v2/organization/city/users"
+            assert [user["username"] for user in client.send(path, "get").json()] == ["bob", owner.name]
+            assert client.organization == "city"
+            client.close()
+            carto_platform.delete_user(owner)
+            carto_platform.delete_user(other)
             print("FOLDER", carto_platform.testbed.folder)
         """,
     )

@@ -15,11 +15,12 @@ import pytest
 
 from carto_like.server.postgres import PrivatePostgres
 from carto_like.server.services import batchrun
+from carto_like.server.services.batch import tidy
 from carto_like.server.services.batchqueue import WORKER_GONE, give_up
 from carto_like.server.settings import Limits, Settings
 from tests.support.api import Api, TestAccount, make_account
 from tests.support.databases import another_database
-from tests.support.jobs import create, finished, read, run, when
+from tests.support.jobs import cancel, create, finished, read, run, when
 from tests.support.raw import active_queries, eventually
 from tests.support.rows import rows_of
 from tests.support.server import SECRET, RunningServer
@@ -92,10 +93,12 @@ def worker_process(own_settings: Settings, tmp_path: Path) -> Iterator[subproces
     command += ["--secret-file", str(secret), "--limit", "job_drain=0.1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        line = process.stderr.readline()
-        assert line.startswith("The worker is ready."), line + process.stderr.read()
-        yield process
-        process.kill()
+        try:
+            line = process.stderr.readline()
+            assert line.startswith("The worker is ready."), line
+            yield process
+        finally:
+            process.kill()
 
 
 def running(client: Api, query: Any) -> dict[str, Any]:
@@ -273,3 +276,18 @@ def test_a_platform_that_fails_fails_the_job(
     )
     monkeypatch.undo()
     assert run(client, "SELECT 1")["status"] == "done"
+
+
+@pytest.mark.parametrize("kept", [0, 3600])
+def test_how_long_jobs_are_kept(client: Api, own_settings: Settings, start: Start, kept: int) -> None:
+    server = start(worker=False, batch_kept=kept, batch_kept_waiting=kept)
+    over, waiting = create(client, "SELECT 1"), create(client, "SELECT 2")
+    cancel(client, over)
+    with psycopg.connect(own_settings.dsn, autocommit=True) as connection:
+        connection.execute(
+            "UPDATE carto_like.batch_jobs SET updated_at = now() - interval '61 minutes' WHERE id = ANY (%s)",
+            ([over["job_id"], waiting["job_id"]],),
+        )
+    server.on_server(tidy(server.app.platform))
+    left = [job["job_id"] for job in client.get("api/v2/sql/job").json()["jobs"]]
+    assert left == ([] if kept else [waiting["job_id"], over["job_id"]])

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from carto_like.server.secrets import new_token
-from carto_like.server.settings import RateLimit
+from carto_like.server.settings import Limits, RateLimit
 from tests.conftest import MakeServer
 from tests.support.api import Api, TestAccount, make_account
 from tests.support.jobs import cancel, create, finished, read, run, when
@@ -315,3 +315,17 @@ def test_finished_jobs_are_forgotten(
 
     eventually(gone, "the old job is forgotten")
     assert read(api, fresh)["status"] == "done"
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"job_heartbeat": 0},
+        {"job_stalled_after": 0},
+        {"job_heartbeat": 20, "job_stalled_after": 30},
+        {"job_concurrency": 0},
+    ],
+)
+def test_limits_of_jobs_that_make_no_sense(limits: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="job_"):
+        Limits(**limits)

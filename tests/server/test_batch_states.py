@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from carto_like.server.services.batchrun import may_have_committed
 from carto_like.server.services.batchshapes import filled, item_seconds, read_query
 from carto_like.server.services.batchstates import TRANSITIONS, IllegalTransition, States, Step, move
 
@@ -260,3 +261,21 @@ def test_placeholders() -> None:
 )
 def test_the_time_a_query_may_take(timeout: Any, longest: float, seconds: float) -> None:
     assert item_seconds({"timeout": timeout}, longest) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/* id */ INSERT INTO t VALUES (1); SELECT 1", False),
+        ("/* id */ BEGIN; INSERT INTO t VALUES (1); COMMIT", False),
+        ("/* id */ BEGIN; INSERT INTO t VALUES (1); COMMIT; -- over\n", False),
+        ("/* id */ BEGIN; INSERT INTO t VALUES (1); COMMIT; SELECT 1", True),
+        ("/* id */ BEGIN; INSERT INTO t VALUES (1); END; SELECT 1", True),
+        ("/* id */ SELECT 'commit;'; SELECT 1", False),
+        ("/* id */ CALL p()", True),
+        ("/* id */ DO $$ BEGIN COMMIT; END $$", True),
+        ("/* id */ ", False),
+    ],
+)
+def test_what_a_cancelled_text_may_have_left(text: str, expected: bool) -> None:
+    assert may_have_committed(text) is expected

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from carto_like.server.deployment import opened_platform
 from carto_like.server.jobs import tasks
 from carto_like.server.jobs.task import StalledJob, Task
 from carto_like.server.platform import Platform
@@ -153,6 +154,19 @@ def test_a_job_begins_anew_when_its_worker_was_stopped(
     assert not work.stalled
 
 
+@pytest.mark.parametrize("turns", [0, 1, 2, 4, 8, 16, 32])
+def test_a_worker_can_be_stopped_while_it_starts(queue_settings: Settings, work: Work, turns: int) -> None:
+    async def start_and_stop() -> None:
+        async with opened_platform(queue_settings) as platform:
+            platform.start_worker()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await platform.jobs.close()
+
+    # Ends only when nothing is left on the event loop that does not end.
+    asyncio.run(asyncio.wait_for(start_and_stop(), 20))
+
+
 @pytest.mark.parametrize("again", [True, False])
 def test_a_dead_workers_job_is_recovered_once(
     server: RunningServer, work: Work, queue: psycopg.Connection[Any], again: bool
@@ -175,6 +189,7 @@ def test_garbage_on_the_channels_stops_nothing(
     for payload in ("", "{", '{"type": "abort_job_requested", "job_id": 1}', "x" * 7000):
         for channel in ("procrastinate_any_queue_v1", "carto_like_jobs"):
             queue.execute("SELECT pg_notify(%s, %s)", (channel, payload))
+    queue.execute("SELECT count(pg_notify('carto_like_jobs', i::text)) FROM generate_series(1, 5000) i")
     account = uuid4()
     defer(server, account, 1)
     eventually(lambda: work.ended == [(account, 1)], "the job runs")

@@ -121,7 +121,7 @@ def test_sessions_that_keep_coming_are_ended(
 def test_a_table_that_others_hold_is_waited_for_and_nothing_is_lost(
     account: TestAccount, platform_server: RunningServer, admin: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(removal, "_ATTEMPTS", 2)
+    monkeypatch.setattr(removal, "_LOCK_WAITS", ("100ms", "200ms"))
     with owner_of(platform_server.settings, account) as owner:
         owner.dataset("trees", rows=10)
     users = platform_server.app.platform.users

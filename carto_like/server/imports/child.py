@@ -2,7 +2,7 @@
 
 It reads a request (one line of JSON) from its standard input, and writes one line of JSON that describes the
 table, then the rows as COPY's text, to its standard output. How it ended is the last line of its standard
-error. Without a request it ends.
+error. Without a request it ends. Its arguments are what it may use: bytes of memory, and seconds.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from carto_like.server.imports.rows import Unreadable
 
 def main() -> int:
     """Serve one request; the exit status is 0 when it could be answered."""
+    # At once, while nobody waits yet.
+    confine(memory_bytes=int(sys.argv[1]), cpu_seconds=int(sys.argv[2]))
     line = sys.stdin.buffer.readline()
     if not line:
         return 0
     request = json.loads(line)
-    confine(request["memory_bytes"], request["cpu_seconds"])
     try:
         count = _serve(request)
     except Unreadable as unreadable:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from statistics import variance
 
 _CANDIDATES = (",", "\t", ";", "|", " ")
 _LINES = 100
@@ -23,7 +22,12 @@ def find_delimiter(lines: Iterable[str]) -> str:
     if len(bare) == 1:
         return max(counts, key=lambda mark: counts[mark][0] * (0.5 if mark == " " else 1))
     # Equals stay in the order of the candidates: a blank within names is the least likely delimiter.
-    return min(counts, key=lambda mark: variance(counts[mark]))
+    return min(counts, key=lambda mark: _unevenness(counts[mark]))
+
+
+def _unevenness(counts: Sequence[int]) -> float:
+    mean = sum(counts) / len(counts)
+    return sum((count - mean) ** 2 for count in counts)
 
 
 def _without_quoted(lines: Iterable[str]) -> Sequence[str]:

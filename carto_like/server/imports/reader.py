@@ -150,13 +150,9 @@ class Readers:
         return self._skip
 
     async def _ask(self, request: dict[str, Any]) -> Process:
-        limits = {
-            "memory_bytes": self._limits.import_memory_bytes,
-            "cpu_seconds": round(self._limits.import_timeout),
-        }
         process = await self._take()
         assert process.stdin is not None
-        process.stdin.write(json.dumps({**limits, **request}).encode() + b"\n")
+        process.stdin.write(json.dumps(request).encode() + b"\n")
         # A child that dies at once is noticed where its answer is missed.
         with suppress(ConnectionError):
             await process.stdin.drain()
@@ -167,25 +163,26 @@ class Readers:
             await self._starting
         process, self._spare = self._spare, None
         if process is None or process.returncode is not None:
-            process = await _start()
+            process = await self._start()
         self._starting = asyncio.create_task(self._prepare())
         return process
 
     async def _prepare(self) -> None:
-        self._spare = await _start()
+        self._spare = await self._start()
 
-
-async def _start() -> Process:
-    return await asyncio.create_subprocess_exec(
-        *_COMMAND,
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
-        cwd=os.sep,
-        env=without_secrets(_PARENT),
-        limit=_LONGEST_LINE,
-        start_new_session=True,
-    )
+    async def _start(self) -> Process:
+        may_use = (self._limits.import_memory_bytes, round(self._limits.import_timeout))
+        return await asyncio.create_subprocess_exec(
+            *_COMMAND,
+            *map(str, may_use),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            cwd=os.sep,
+            env=without_secrets(_PARENT),
+            limit=_LONGEST_LINE,
+            start_new_session=True,
+        )
 
 
 async def _end(process: Process) -> None:

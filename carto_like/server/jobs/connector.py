@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 
 from procrastinate import PsycopgConnector
 from procrastinate.connector import Notify
@@ -14,6 +15,7 @@ from .schema import NUDGES, SCHEMA
 _LOOK = '{"type": "job_inserted", "job_id": 0}'
 # A worker that is told while it looks forgets that it was told, and would wait for its next regular look.
 _AGAIN_AFTER = (0.02, 0.1)
+_LEAST_PAUSE = 0.002
 _POOL = 2
 CONNECTIONS = _POOL + 1
 """Connections that one worker holds: its pool's, and the one that listens."""
@@ -39,23 +41,30 @@ class QueueConnector(PsycopgConnector):
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
         """Listen until cancelled."""
-        later: set[asyncio.Task[None]] = set()
+        due = asyncio.Event()
 
-        async def look_again(channel: str) -> None:
-            for seconds in _AGAIN_AFTER:
-                await asyncio.sleep(seconds)
-                await on_notification(channel=channel, payload=_LOOK)
+        async def note(*, channel: str, payload: str) -> None:
+            due.set()
 
-        async def look(*, channel: str, payload: str) -> None:
+        async def look() -> None:
             self._on_nudge()
-            await on_notification(channel=channel, payload=_LOOK)
-            if len(later) < 2:
-                task = asyncio.create_task(look_again(channel))
-                later.add(task)
-                task.add_done_callback(later.discard)
+            await on_notification(channel=NUDGES, payload=_LOOK)
 
+        looking = asyncio.create_task(_look_when_due(due, look))
         try:
-            await super().listen_notify(look, [*channels, NUDGES])
+            await super().listen_notify(note, [*channels, NUDGES])
         finally:
-            for task in later:
-                task.cancel()
+            looking.cancel()
+
+
+async def _look_when_due(due: asyncio.Event, look: Callable[[], Awaitable[None]]) -> None:
+    """Look soon after each notification, but not for each of a thousand that come at once."""
+    while True:
+        await due.wait()
+        for pause in (*_AGAIN_AFTER, 0.0):
+            due.clear()
+            await look()
+            await asyncio.sleep(_LEAST_PAUSE)
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(due.wait(), pause)
+                break

@@ -91,7 +91,9 @@ class Worker:
         for task in self._tasks.values():
             retry = None if task.once else _WhenStopped()
             app.task(name=task.name, queue=task.queue, retry=retry or False)(partial_of(self._run, task))
-        async with app.open_async():
+        # Not its context manager, which leaves the pool open when opening it is interrupted.
+        try:
+            await app.open_async()
             await app.run_worker_async(
                 # Not those of a newer version, which this one could only fail.
                 queues=sorted({task.queue for task in self._tasks.values()}),
@@ -103,6 +105,8 @@ class Worker:
                 stalled_worker_timeout=limits.job_stalled_after,
                 delete_jobs=DeleteJobCondition.ALWAYS.value,
             )
+        finally:
+            await app.close_async()
 
     async def _run(self, task: Task, *, account_id: str, **arguments: Any) -> None:
         platform = self._platform

@@ -102,6 +102,10 @@ async def at_work(platform: Platform) -> dict[str, list[str]]:
         return found
 
 
+_FORGET = """
+DELETE FROM carto_like.batch_jobs WHERE turn IS NULL AND updated_at < now() - make_interval(secs =>
+    NULLIF(CASE WHEN status = 'pending' OR fallback_status = 'pending' THEN %s ELSE %s END, 0))
+"""
 # Work and the queue's entry for it are written together, so this finds something only when the queue was
 # emptied from outside, or restored from an older state.
 _FORGOTTEN = """
@@ -117,11 +121,7 @@ async def tidy(platform: Platform) -> None:
     """Forget jobs that were finished long ago or waited for too long; see that all others have their turn."""
     limits = platform.settings.limits
     async with platform.database.metadata() as connection:
-        await connection.execute(
-            "DELETE FROM carto_like.batch_jobs WHERE turn IS NULL AND updated_at < now() - make_interval("
-            "secs => CASE WHEN status = 'pending' OR fallback_status = 'pending' THEN %s ELSE %s END)",
-            (limits.batch_kept_waiting, limits.batch_kept),
-        )
+        await connection.execute(_FORGET.encode(), (limits.batch_kept_waiting, limits.batch_kept))
         cursor = await connection.execute(_FORGOTTEN.encode())
         for (account_id,) in await cursor.fetchall():
             await platform.jobs.defer(TASK, account_id, connection=connection)

@@ -39,9 +39,9 @@ _LOOK_SECONDS = 5.0
 _RETRY_SECONDS = 0.5
 _ATTEMPTS = 20
 _SLICE_SECONDS = 0.2
-_CHUNK_ROWS = 128
-# After one of these part of a text may be there to stay although the rest was cancelled.
-_COMMITTING = frozenset({"commit", "end", "call", "do", "prepare"})
+# The first of these commit what came before them; a procedure or block may commit amid its own work.
+_COMMITTING_INSIDE = frozenset({"call", "do"})
+_COMMITTING = frozenset({"commit", "end", "prepare"}) | _COMMITTING_INSIDE
 _OUTAGE = (Problem, psycopg.OperationalError)
 
 
@@ -136,7 +136,7 @@ async def _run_on(
                 seconds=turn.seconds + _MARGIN if turn.seconds else 0,
                 grace=platform.settings.limits.cancel_grace,
             ),
-            aclosing(events(connection, turn.text, chunk=_CHUNK_ROWS)) as results,
+            aclosing(events(connection, turn.text)) as results,
         ):
             async for _ in results:
                 pass
@@ -151,9 +151,15 @@ def _after_stop(turn: Turn, stopped: Stopped) -> Outcome:
     if stopped.reason == "late":
         return Outcome(_TIMEOUT)
     undone = isinstance(stopped.__cause__, psycopg.errors.QueryCanceled)
-    if undone and not any(leading_keyword(text) in _COMMITTING for text in split_statements(turn.text)):
+    if undone and not may_have_committed(turn.text):
         return Outcome(untouched=True)
     return Outcome(_STOPPED)
+
+
+def may_have_committed(text: str) -> bool:
+    """Whether some of a text may be there to stay although a statement of it was cancelled."""
+    *earlier, last = [leading_keyword(statement) for statement in split_statements(text)] or [""]
+    return not _COMMITTING.isdisjoint(earlier) or last in _COMMITTING_INSIDE
 
 
 def _reason(error: psycopg.Error) -> str:

@@ -85,13 +85,17 @@ class Loader:
             psycopg.Error: the key is none, for one.
             ImportFailure: the account's quota is exceeded.
         """
-        names = (self._account.schema, sql.Identifier(self._account.schema, self.stage).as_string())
-        await self._run("ALTER TABLE {} ADD PRIMARY KEY (cartodb_id)")
+        name = sql.Literal(self._table.as_string())
+        schema = sql.Literal(self._account.schema)
+        # One message: a small file's import consists of little else than round trips.
         await self._session.execute(
-            "SELECT cartodb._CDB_GiveSequence(%s, %s, %s::regclass)", (names[0], self.stage, names[1])
+            sql.SQL(
+                "ALTER TABLE {table} ADD PRIMARY KEY (cartodb_id);"
+                "SELECT cartodb._CDB_GiveSequence({schema}, {stage}, {name}::regclass);"
+                "SELECT cartodb.CDB_CartodbfyTable({schema}, {name}::regclass);"
+                "ANALYZE {table}"
+            ).format(table=self._table, schema=schema, stage=sql.Literal(self.stage), name=name)
         )
-        await self.cartodbfy()
-        await self._run("ANALYZE {}")
         await self.check_quota()
 
     async def cartodbfy(self) -> None:
@@ -123,9 +127,10 @@ class Loader:
         await self._create(_definitions(table), lonlat, mercator)
         # No session sees the table before the transaction ends, and then all of its rows.
         await self._copy(self._table, reading, sql.SQL(" WITH (FREEZE)"))
-        for column, expression in (("the_geom", lonlat), ("the_geom_webmercator", mercator)):
-            if expression.as_string():
-                await self._run(f"ALTER TABLE {{}} ALTER COLUMN {column} DROP EXPRESSION")
+        generated = [("the_geom", lonlat), ("the_geom_webmercator", mercator)]
+        drops = [f"ALTER COLUMN {name} DROP EXPRESSION" for name, kind in generated if kind.as_string()]
+        if drops:
+            await self._run(f"ALTER TABLE {{}} {', '.join(drops)}")
 
     async def _fill_by_text(self, reading: Reading, kind: str, *, geometry_or_nothing: bool) -> None:
         table = reading.table

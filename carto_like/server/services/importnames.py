@@ -13,6 +13,10 @@ from carto_like.server.pool import Connection
 _ATTEMPTS = 20
 _LOCK_WAIT = "10s"
 _TAKEN = "SELECT relname::text FROM pg_catalog.pg_class WHERE relnamespace = %s::regnamespace::oid"
+_BELONGINGS = """
+SELECT relname::text, relkind::text FROM pg_catalog.pg_class WHERE relnamespace = %s::regnamespace::oid
+"""
+_RENAMED = {"i": "INDEX", "S": "SEQUENCE"}
 _EXISTING = """
 SELECT c.relkind = 'r' AND pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class c
 WHERE c.relnamespace = %s::regnamespace::oid AND c.relname = %s
@@ -73,17 +77,16 @@ async def publish(
     Raises:
         ImportFailure: the table that is to be replaced has other columns, or others depend on it.
     """
+    taken = [name for name in await taken_names(session, account) if not name.startswith(stage)]
     exact = clean_table_name(wanted)
-    if overwrite:
+    if overwrite and exact in taken:
         cursor = await session.execute(_EXISTING, (_schema(account), exact))
-        existing = await cursor.fetchone()
-        if existing is not None:
-            if not existing[0]:
-                raise ImportFailure(codes.OTHER_COLUMNS, f"{exact} is no table of the account's own")
-            await _replace(session, account, stage, exact)
-            await _rename_belongings(session, account, stage, exact)
-            return exact, True
-    name = await _rename_to_free(session, account, stage, wanted)
+        if await cursor.fetchone() != (True,):
+            raise ImportFailure(codes.OTHER_COLUMNS, f"{exact} is no table of the account's own")
+        await _replace(session, account, stage, exact)
+        await _rename_belongings(session, account, stage, exact)
+        return exact, True
+    name = await _rename_to_free(session, account, stage, wanted, taken)
     await _rename_belongings(session, account, stage, name)
     return name, False
 
@@ -97,21 +100,20 @@ async def hide(session: Connection, account: Account, stage: str) -> None:
     )
 
 
-async def _rename_to_free(session: Connection, account: Account, stage: str, wanted: str) -> str:
-    tried: list[str] = []
-    while True:
-        taken = [name for name in await taken_names(session, account) if not name.startswith(stage)]
-        name = table_name(wanted, [*taken, *tried])
+async def _rename_to_free(
+    session: Connection, account: Account, stage: str, wanted: str, taken: list[str]
+) -> str:
+    for _ in range(_ATTEMPTS):
+        name = table_name(wanted, taken)
         try:
             async with session.transaction():
                 await _rename(session, account, stage, name)
         except (errors.DuplicateTable, errors.DuplicateObject, errors.UniqueViolation):
             # Somebody makes a table of this name in this moment; that one was first.
-            tried.append(name)
-            if len(tried) == _ATTEMPTS:
-                raise
+            taken.append(name)
         else:
             return name
+    raise ImportFailure(codes.LOAD_FAILED, f"All names like {clean_table_name(wanted)} are being taken")
 
 
 async def _replace(session: Connection, account: Account, stage: str, name: str) -> None:
@@ -158,25 +160,32 @@ async def _rename(session: Connection, account: Account, stage: str, name: str) 
 
 async def _rename_belongings(session: Connection, account: Account, stage: str, name: str) -> None:
     """Indexes and the sequence are called after their table."""
-    cursor = await session.execute(
-        "SELECT relname::text, relkind::text FROM pg_catalog.pg_class "
-        "WHERE relnamespace = %s::regnamespace::oid AND starts_with(relname::text, %s) "
-        "AND relkind IN ('i', 'S')",
-        (_schema(account), f"{stage}_"),
-    )
-    for old, kind in await cursor.fetchall():
+    cursor = await session.execute(_BELONGINGS, (_schema(account),))
+    relations = await cursor.fetchall()
+    taken = {relation for relation, _ in relations}
+    statements: list[sql.Composable] = []
+    for old, kind in relations:
+        if kind not in _RENAMED or not old.startswith(f"{stage}_"):
+            continue
         suffix = old.removeprefix(stage)
-        wanted = name[: MAX_LENGTH - len(suffix)] + suffix
-        row = await (
-            await session.execute("SELECT cartodb._CDB_FreeName(%s, %s)", (account.schema, wanted))
-        ).fetchone()
-        await session.execute(
+        new = _free(name, suffix, taken)
+        taken.add(new)
+        statements.append(
             sql.SQL("ALTER {} {} RENAME TO {}").format(
-                sql.SQL("INDEX" if kind == "i" else "SEQUENCE"),
-                sql.Identifier(account.schema, old),
-                sql.Identifier(row[0] if row else wanted),
+                sql.SQL(_RENAMED[kind]), sql.Identifier(account.schema, old), sql.Identifier(new)
             )
         )
+    await session.execute(sql.SQL("; ").join(statements))
+
+
+def _free(stem: str, suffix: str, taken: set[str]) -> str:
+    number = 0
+    while True:
+        ending = suffix + (f"{number}" if number else "")
+        name = stem[: MAX_LENGTH - len(ending)] + ending
+        if name not in taken:
+            return name
+        number += 1
 
 
 def _schema(account: Account) -> str:

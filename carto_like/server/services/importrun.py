@@ -43,6 +43,7 @@ from carto_like.server.services.imports import (
     Import,
     Imports,
 )
+from carto_like.server.services.registry import Privacy
 
 if TYPE_CHECKING:
     from carto_like.server.platform import Platform
@@ -97,7 +98,8 @@ async def _attempt(platform: Platform, imports: Imports, found: Import) -> None:
         elif found.attempts >= MOST_ATTEMPTS:
             raise ImportFailure(codes.STUCK)
         else:
-            await imports.update(found.id, attempts=found.attempts + 1)
+            state = UPLOADING if "url" in found.source and "sql" not in found.source else IMPORTING
+            await imports.update(found.id, attempts=found.attempts + 1, state=state)
             await run.carry_out()
     except asyncio.CancelledError:
         # A worker that stops in good order gives it back; that is nobody's fault.
@@ -161,38 +163,49 @@ class _Run:
 
     async def conclude(self) -> None:
         """Apply the privacy that was asked for to the table that was made, and say so."""
+        privacy = self._import.options.get("privacy")
+        table_id, name = None, self._import.planned_name
+        if not self._import.options.get("collision_strategy") and privacy in (None, "private"):
+            table_id = await self._register()
+        if table_id is None:
+            table_id, name = await self._describe(privacy)
+        await self._imports.update(
+            self._import.id, state=COMPLETE, table_id=table_id, table_name=name, tables_created_count=1
+        )
+
+    async def _register(self) -> UUID | None:
+        """The new dataset's table id; None when more has to be looked at than a new table."""
+        made = self._import
+        async with self._platform.database.metadata() as conn:
+            cursor = await conn.execute(
+                "INSERT INTO carto_like.datasets (account_id, table_oid, table_name) VALUES (%s, %s, %s) "
+                "ON CONFLICT DO NOTHING RETURNING table_id",
+                (self._account.id, made.planned_oid, made.planned_name),
+            )
+            row = await cursor.fetchone()
+        return row[0] if row else None
+
+    async def _describe(self, privacy: Privacy | None) -> tuple[UUID, str]:
         database, account = self._platform.database, self._account
         dataset = await Datasets(database).find_table(account, self._import.planned_name or "")
         if dataset is None:
             raise ImportFailure(codes.NOT_A_DATASET, "The table is gone already")
-        privacy = self._import.options.get("privacy")
         if privacy and privacy != dataset.privacy:
             await changes.change(database, account, dataset, changes.Changes(privacy=privacy))
-        await self._imports.update(
-            self._import.id,
-            state=COMPLETE,
-            table_id=dataset.table_id,
-            table_name=dataset.name,
-            tables_created_count=1,
-        )
+        return dataset.table_id, dataset.name
 
     async def carry_out(self) -> None:
         """All of it, from the source to the dataset."""
         source = self._import.source
         if "sql" in source:
-            await self._state(IMPORTING)
             await self._from_query(source["sql"])
         elif "url" in source:
-            await self._state(UPLOADING)
             await self._from_file(await self._download(source["url"]))
         elif "file" in source:
             await self._from_file(self._import.options.get("file_name") or "upload")
         else:
             raise ImportFailure(codes.NO_SOURCE)
         await self.conclude()
-
-    async def _state(self, state: str) -> None:
-        await self._imports.update(self._import.id, state=state)
 
     @property
     def _file(self) -> Path:
@@ -210,11 +223,10 @@ class _Run:
             reach=self._platform.settings.import_addresses,
         )
         name = await fetch(url, self._file, rules)
-        await self._imports.update(self._import.id, display_name=name)
+        await self._imports.update(self._import.id, display_name=name, state=IMPORTING)
         return name
 
     async def _from_file(self, name: str) -> None:
-        await self._state(IMPORTING)
         request = await asyncio.to_thread(self._request, name)
         await self._check_room()
         wanted = stem_of(name)
@@ -264,8 +276,8 @@ class _Run:
     async def _session(self) -> AsyncIterator[Connection]:
         async with self._platform.database.login(self._account.role, self._account.schema) as session:
             milliseconds = round(self._limits.import_timeout * 1000)
-            await session.execute(f"SET statement_timeout = {milliseconds}".encode())
-            await session.execute("SET client_min_messages = warning")
+            settings = f"SET statement_timeout = {milliseconds}; SET client_min_messages = warning"
+            await session.execute(settings.encode())
             yield session
 
     async def _load(self, session: Connection, request: Request, wanted: str) -> None:
@@ -328,8 +340,10 @@ class _Run:
         await hide(session, self._account, self._stage)
         name, _ = await publish(session, self._account, self._stage, wanted, overwrite=overwrite)
         table = sql.Identifier(self._account.schema, name).as_string()
-        await session.execute("SELECT cartodb.CDB_TableMetadataTouch(%s::regclass)", (table,))
-        cursor = await session.execute("SELECT %s::regclass::oid::bigint", (table,))
+        cursor = await session.execute(
+            "SELECT %(t)s::regclass::oid::bigint, cartodb.CDB_TableMetadataTouch(%(t)s::regclass)",
+            {"t": table},
+        )
         row = await cursor.fetchone()
         self._import = replace(self._import, planned_oid=row[0] if row else None, planned_name=name)
         await self._announce()

@@ -11,8 +11,9 @@ from carto_like.server.db import Database
 from carto_like.server.errors import Problem
 from carto_like.server.pool import Connection
 
-_LOCK_WAIT = "250ms"
-_ATTEMPTS = 20
+# Short at first, for sessions that have just been started. Then long: an autovacuum gives way only to who has
+# waited for a second.
+_LOCK_WAITS = ("250ms",) * 6 + ("3s",) * 4
 _END_MILLISECONDS = 1000
 
 # Rows that carry no reference to the user's, so that nothing removes them with it.
@@ -73,11 +74,11 @@ async def _claim(connection: Connection, account: Account) -> None:
 
 
 async def _drop_owned(connection: Connection, account: Account, roles: Sequence[str]) -> None:
-    for _ in range(_ATTEMPTS):
+    for patience in _LOCK_WAITS:
         await _end_sessions(connection, roles)
         try:
             async with connection.transaction():
-                await connection.execute("SELECT set_config('lock_timeout', %s, true)", (_LOCK_WAIT,))
+                await connection.execute("SELECT set_config('lock_timeout', %s, true)", (patience,))
                 # Drops the schema, too, and takes back what the roles were granted elsewhere.
                 await connection.execute(_naming("DROP OWNED BY {} CASCADE", roles))
         except (errors.LockNotAvailable, errors.DeadlockDetected):

@@ -14,7 +14,7 @@ from carto_like import exceptions
 from carto_like.auth import APIKeyAuthClient
 from carto_like.core.resource import Resource
 from carto_like.datasets import DatasetManager
-from carto_like.sql import CopySQLClient, SQLClient
+from carto_like.sql import BatchSQLClient, CopySQLClient, SQLClient
 from carto_like.tables import TableManager
 from carto_like.users import UserManager
 from carto_like.utils import ResponseStream
@@ -28,6 +28,7 @@ EXCHANGES = [exchange for exchange in exchanges("carto") if "call" in exchange]
 CLIENTS: Mapping[str, Any] = {
     "sql": SQLClient,
     "copy": CopySQLClient,
+    "batch": BatchSQLClient,
     "datasets": DatasetManager,
     "tables": TableManager,
     "users": UserManager,
