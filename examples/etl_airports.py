@@ -1,4 +1,6 @@
-"""Move the airports of the world through the platform: create, load, ask, export, describe, rename, delete.
+"""Move the airports of the world through the platform.
+
+Create, load, ask, export, describe, rename, import the exported file, count in a batch job, delete.
 
 The rows come from the package airportsdata. What the platform answers is checked against them, and nothing is
 left behind.
@@ -22,7 +24,7 @@ import airportsdata
 from carto_like.auth import APIKeyAuthClient
 from carto_like.datasets import DatasetManager
 from carto_like.pure.pgtext import quote_identifier, quote_literal
-from carto_like.sql import CopySQLClient, SQLClient
+from carto_like.sql import BatchSQLClient, CopySQLClient, SQLClient
 
 import account
 
@@ -103,6 +105,7 @@ class Airports:
     def __init__(self, auth_client: APIKeyAuthClient, name: str) -> None:
         self.sql = SQLClient(auth_client)
         self.copy = CopySQLClient(auth_client)
+        self.batch = BatchSQLClient(auth_client)
         self.datasets = DatasetManager(auth_client)
         self.name = name
         self.story = Story()
@@ -154,10 +157,9 @@ class Airports:
             said += [f"{country} {count}" for country, count in list(found.items())[:5]]
         self.story.check("airports per country", found, dict(expected))
 
-    def export(self, expected: set[str]) -> None:
+    def export(self, file: Path, expected: set[str]) -> None:
         """Stream the rows out, into a file, and look whether they are the ones that went in."""
-        with tempfile.TemporaryDirectory() as folder, self.story.step("COPY rows out") as said:
-            file = Path(folder) / "airports.csv"
+        with self.story.step("COPY rows out") as said:
             names = ", ".join(COLUMNS)
             self.copy.copyto_file_path(
                 f"COPY {quote_identifier(self.name)} ({names}) TO STDOUT {CSV}", str(file)
@@ -167,6 +169,33 @@ class Airports:
             said.append(f"{len(codes)} rows out, {file.stat().st_size / 2**20:.1f} MB")
         self.story.check("rows out", len(codes), len(expected))
         self.story.check("airports out", set(codes) == expected, True)
+
+    def import_file(self, file: Path, expected: int) -> str:
+        """Make a second dataset of the file, which the platform reads and names by itself."""
+        with self.story.step("Import the file") as said:
+            name = str(self.datasets.create(str(file)).name)
+            self.made.add(name)
+            counting = f"SELECT count(*) AS rows, count(the_geom) AS points FROM {quote_identifier(name)}"
+            found = self.sql.send(counting)["rows"][0]
+            said.append(f"{name}: {found['rows']} rows, {found['points']} points")
+        self.story.check("rows imported", found["rows"], expected)
+        self.story.check("points imported", found["points"], expected)
+        return name
+
+    def count_in_batch(self, source: str, expected: Counter[str]) -> None:
+        """Count airports by country in a batch job, into a table of its own."""
+        made = f"{source}_by_country"
+        with self.story.step("Count in a batch job") as said:
+            self.story.check("tables of that name", self.exists(made), False)
+            self.made.add(made)
+            job = self.batch.create_and_wait_for_completion(
+                f"CREATE TABLE {quote_identifier(made)} AS "
+                f"SELECT country, count(*) AS airports FROM {quote_identifier(source)} GROUP BY country"
+            )
+            found = self.sql.send(f"SELECT country, airports FROM {quote_identifier(made)}")["rows"]
+            said.append(f"{job['status']}, {len(found)} countries")
+        counts = {row["country"]: row["airports"] for row in found}
+        self.story.check("airports per country, in batch", counts, dict(expected))
 
     def describe(self) -> None:
         """Find the dataset in the list, describe it, rename it."""
@@ -189,6 +218,7 @@ class Airports:
     def delete(self) -> None:
         """Delete the dataset, which takes its table with it."""
         with self.story.step("Delete") as said:
+            self.remove_leftovers(but=self.name)
             dataset_id = self.datasets.get(self.name).id
             self.datasets.get(dataset_id).delete()
             left = [dataset.name for dataset in self.datasets.all()]
@@ -200,9 +230,9 @@ class Airports:
         found = f"SELECT to_regclass({quote_literal(quote_identifier(name))}) IS NOT NULL AS found"
         return bool(self.sql.send(found)["rows"][0]["found"])
 
-    def remove_leftovers(self) -> None:
+    def remove_leftovers(self, but: str | None = None) -> None:
         """Drop what was made here and is still there, whatever its name; not what others made."""
-        for name in self.made:
+        for name in self.made - {but}:
             self.sql.send(f"DROP TABLE IF EXISTS {quote_identifier(name)}")
 
 
@@ -217,14 +247,19 @@ def main() -> None:
     arguments = parser.parse_args()
 
     airports = Airports(account.connect(arguments), arguments.table)
+    counts = Counter(airport["country"] for airport in SOURCE.values())
     print(f"{len(SOURCE)} airports to move through {arguments.base_url}")
     try:
         airports.create()
         airports.load(len(SOURCE))
         airports.ask_where(arguments.lat, arguments.lon)
-        airports.ask_countries(Counter(airport["country"] for airport in SOURCE.values()))
-        airports.export(set(SOURCE))
-        airports.describe()
+        airports.ask_countries(counts)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"{arguments.table}_out.csv"
+            airports.export(file, set(SOURCE))
+            airports.describe()
+            imported = airports.import_file(file, len(SOURCE))
+        airports.count_in_batch(imported, counts)
         airports.delete()
     finally:
         airports.remove_leftovers()
