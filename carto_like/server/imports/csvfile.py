@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from carto_like.pure.names import column_name
@@ -202,9 +202,9 @@ class CsvTable:
         left = None if self._options.careful else GUESSED_CHARACTERS
         for batch in self._batches():
             for guess, cells in zip(guesses, _columns_of(batch, len(guesses)), strict=True):
-                _look(guess, [cell or "" for cell in cells])
+                _look(guess, [cell or "" for cell in cells] if None in cells else cells)
             if left is not None:
-                left -= sum(len(cell) for row in batch for cell in row)
+                left -= sum(map(len, chain.from_iterable(batch)))
                 if left < 0:
                     break
         if self._options.type_guessing and not self._options.quoted_fields_guessing:
