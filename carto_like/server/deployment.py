@@ -99,9 +99,7 @@ def joined(home: Home) -> Iterator[Settings]:
         )
         return
     with running_database(home) as database:
-        settings = Settings(
-            dsn=platform_dsn(database), secret=home.read_secret(), data_dir=home.data_dir
-        )
+        settings = Settings(dsn=platform_dsn(database), secret=home.read_secret(), data_dir=home.data_dir)
         asyncio.run(migrate(settings.dsn, Secrets(settings.secret)))
         yield settings
 
