@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -163,7 +164,9 @@ class CsvTable:
         """The rows that are not empty, header included."""
         try:
             with self._open() as file:
-                lines: Any = (line.replace("\0", "") for line in file) if self._options.careful else file
+                # Python 3.10 does not read lines with such characters.
+                strips = self._options.careful or sys.version_info < (3, 11)
+                lines: Any = (line.replace("\0", "") for line in file) if strips else file
                 yield from filter(None, csv.reader(lines, delimiter=self._delimiter))
         except UnicodeError as error:
             raise Unreadable(
