@@ -54,6 +54,7 @@ class Platform:
     def start_worker(self) -> None:
         """Run jobs in this process, until it is closed."""
         self.jobs.start_worker(self)
+        self.readers.warm_up()
 
     async def close(self) -> None:
         """Stop working, and give everything back."""

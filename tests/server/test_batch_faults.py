@@ -205,6 +205,8 @@ def test_the_database_restarts_while_a_job_runs(
     start()
     job = running(client, [waiting_for_its_end(client, "job"), "INSERT INTO ran VALUES ('second')"])
     following = create(client, "INSERT INTO ran VALUES ('next')")
+    with psycopg.connect(own_cluster.dsn(), autocommit=True) as looking:
+        eventually(lambda: len(active_queries(looking, own_account.role)) == 1, "the query runs")
     own_cluster.halt()
     own_cluster.restart()
 

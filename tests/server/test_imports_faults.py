@@ -9,13 +9,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 from carto_like.server.imports.upload import Upload
 from carto_like.server.postgres import PrivatePostgres
+from carto_like.server.services.importjobs import IMPORT
 from carto_like.server.services.importrun import run_import
 from carto_like.server.settings import Settings
 from tests.conftest import MakeServer
@@ -187,11 +188,29 @@ def test_no_upload_is_kept(limited: Any, tmp_path: Path) -> None:
     eventually(lambda: list(tmp_path.iterdir()) == [], "the folder to be empty")
 
 
+def test_uploads_of_dead_servers_are_removed(mortal: Mortal) -> None:
+    platform = mortal.server.app.platform
+    waiting = start(mortal.api, files={"file": ("t.csv", CSV)})
+    dead, fresh, foreign = mortal.folder / str(uuid4()), mortal.folder / str(uuid4()), mortal.folder / "notes"
+    for folder in (dead, fresh, foreign):
+        folder.mkdir()
+    for folder in (dead, foreign, mortal.folder / waiting):
+        os.utime(folder, (0, 0))
+
+    async def tidy() -> None:
+        assert IMPORT.tidy is not None
+        await IMPORT.tidy(platform)
+
+    mortal.server.on_server(tidy())
+    assert set(mortal.folder.iterdir()) == {fresh, foreign, mortal.folder / waiting}
+    assert mortal.run(waiting)["state"] == "complete"
+
+
 # A worker that carries out one import, and is killed when it gets to a certain step.
 _WORKER = """
 import asyncio, json, os, signal, sys
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 from carto_like.server.deployment import opened_platform
 from carto_like.server.imports.reader import Readers
 from carto_like.server.services import importrun

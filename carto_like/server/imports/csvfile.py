@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from carto_like.pure.names import column_name
@@ -163,7 +164,9 @@ class CsvTable:
         """The rows that are not empty, header included."""
         try:
             with self._open() as file:
-                lines: Any = (line.replace("\0", "") for line in file) if self._options.careful else file
+                # Python 3.10 does not read lines with such characters.
+                strips = self._options.careful or sys.version_info < (3, 11)
+                lines: Any = (line.replace("\0", "") for line in file) if strips else file
                 yield from filter(None, csv.reader(lines, delimiter=self._delimiter))
         except UnicodeError as error:
             raise Unreadable(
@@ -202,9 +205,9 @@ class CsvTable:
         left = None if self._options.careful else GUESSED_CHARACTERS
         for batch in self._batches():
             for guess, cells in zip(guesses, _columns_of(batch, len(guesses)), strict=True):
-                _look(guess, [cell or "" for cell in cells])
+                _look(guess, [cell or "" for cell in cells] if None in cells else cells)
             if left is not None:
-                left -= sum(len(cell) for row in batch for cell in row)
+                left -= sum(map(len, chain.from_iterable(batch)))
                 if left < 0:
                     break
         if self._options.type_guessing and not self._options.quoted_fields_guessing:

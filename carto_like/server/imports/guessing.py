@@ -38,7 +38,10 @@ _WIDER: dict[frozenset[str], str] = {
 
 def type_of(values: Iterable[str]) -> str | None:
     """The narrowest type that all values fit; empty ones and blanks say nothing, None when all are such."""
-    said = {value for value in values if value and not value.isspace()}
+    said = set(values)
+    said.discard("")
+    if any(map(str.isspace, said)):
+        said = {value for value in said if not value.isspace()}
     if not said:
         return None
     if all(map(is_number, said)):
@@ -85,6 +88,8 @@ def _exceeds(values: Iterable[str], limit: int) -> bool:
 
 
 def _fits_double(value: str) -> bool:
+    if len(value) < 100 and "e" not in value and "E" not in value:
+        return True
     number = float(value)
     tiny = number == 0 and any(digit in "123456789" for digit in value.lower().partition("e")[0])
     return abs(number) != float("inf") and not tiny

@@ -112,9 +112,16 @@ class Readers:
         self._spare: Process | None = None
         self._starting: asyncio.Task[None] | None = None
         self._skip: list[str] | None = None
+        self._closed = False
+
+    def warm_up(self) -> None:
+        """Start a child for the next file; to be called when nobody waits for the processor."""
+        if self._spare is None and not self._closed and (self._starting is None or self._starting.done()):
+            self._starting = asyncio.create_task(self._prepare())
 
     async def close(self) -> None:
         """End the child that waits."""
+        self._closed = True
         if self._starting is not None:
             await self._starting
         if self._spare is not None:
@@ -138,6 +145,7 @@ class Readers:
             yield Reading(process, _table_of(line))
         finally:
             await _end(process)
+            self.warm_up()
 
     async def _drivers_to_skip(self) -> list[str]:
         if self._skip is None:
@@ -164,7 +172,6 @@ class Readers:
         process, self._spare = self._spare, None
         if process is None or process.returncode is not None:
             process = await self._start()
-        self._starting = asyncio.create_task(self._prepare())
         return process
 
     async def _prepare(self) -> None:

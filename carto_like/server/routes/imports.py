@@ -55,14 +55,14 @@ class _ImportRoutes:
     async def create(self, request: Request) -> Response:
         account = account_of(request)
         import_id = uuid4()
-        folder = folder_of(self._platform, import_id)
-        upload = Upload(folder / "file", self._platform.settings.limits.import_max_bytes)
+        file = folder_of(self._platform, import_id) / "file"
+        upload = Upload(file, self._platform.settings.limits.import_max_bytes)
         try:
             await self._receive(request, account, upload)
             asked = {**upload.fields, **request.query_params}
             await self._add(account, import_id, asked, upload)
         except BaseException:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await self._drop(import_id)
             raise
         return json_answer({"item_queue_id": str(import_id), "success": True})
 
@@ -87,25 +87,35 @@ class _ImportRoutes:
         options = _options(asked)
         data_type, source, name, original = _source(asked, upload)
         if upload.file_name is not None and "file" not in source:
-            await asyncio.to_thread(shutil.rmtree, folder_of(self._platform, import_id), ignore_errors=True)
+            await self._drop(import_id)
         options["file_name"] = name
-        await self._imports.add(
-            account,
-            import_id,
-            data_type=data_type,
-            source=source,
-            options=options,
-            display_name=name or str(import_id),
-            original_url=original,
-        )
-        failure = upload.failure
-        if failure is not None and "file" in source:
-            await self._imports.update(
-                import_id, state=FAILURE, error_code=failure.code, error_reason=failure.reason
+        failure = upload.failure if "file" in source else None
+        # Both or neither: an import that nobody would ever begin could not be told from a slow one.
+        async with self._platform.database.metadata() as conn:
+            await self._imports.add(
+                conn,
+                account,
+                import_id,
+                data_type=data_type,
+                source=source,
+                options=options,
+                display_name=name or str(import_id),
+                original_url=original,
             )
-            await asyncio.to_thread(shutil.rmtree, folder_of(self._platform, import_id), ignore_errors=True)
-            return
-        await self._platform.jobs.defer("import", account.id, import_id=str(import_id))
+            if failure is None:
+                await self._platform.jobs.defer(
+                    "import", account.id, connection=conn, import_id=str(import_id)
+                )
+            else:
+                told = {"error_code": failure.code, "error_reason": failure.reason}
+                await self._imports.update(import_id, connection=conn, state=FAILURE, **told)
+        if failure is not None:
+            await self._drop(import_id)
+
+    async def _drop(self, import_id: UUID) -> None:
+        """Remove the file that came with an import."""
+        folder = folder_of(self._platform, import_id)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def list(self, request: Request) -> Response:
         account = account_of(request)

@@ -164,17 +164,14 @@ class _Run:
     async def conclude(self) -> None:
         """Apply the privacy that was asked for to the table that was made, and say so."""
         privacy = self._import.options.get("privacy")
-        table_id, name = None, self._import.planned_name
-        if not self._import.options.get("collision_strategy") and privacy in (None, "private"):
-            table_id = await self._register()
-        if table_id is None:
-            table_id, name = await self._describe(privacy)
-        await self._imports.update(
-            self._import.id, state=COMPLETE, table_id=table_id, table_name=name, tables_created_count=1
-        )
+        is_plain = not self._import.options.get("collision_strategy") and privacy in (None, "private")
+        if is_plain and await self._register():
+            return
+        table_id, name = await self._describe(privacy)
+        await self._imports.update(self._import.id, **_success(table_id, name))
 
-    async def _register(self) -> UUID | None:
-        """The new dataset's table id; None when more has to be looked at than a new table."""
+    async def _register(self) -> bool:
+        """Remember the new dataset, and the import's end; False when more than that has to be looked at."""
         made = self._import
         async with self._platform.database.metadata() as conn:
             cursor = await conn.execute(
@@ -183,7 +180,10 @@ class _Run:
                 (self._account.id, made.planned_oid, made.planned_name),
             )
             row = await cursor.fetchone()
-        return row[0] if row else None
+            if row is not None:
+                told = _success(row[0], made.planned_name)
+                await self._imports.update(made.id, connection=conn, **told)
+        return row is not None
 
     async def _describe(self, privacy: Privacy | None) -> tuple[UUID, str]:
         database, account = self._platform.database, self._account
@@ -359,6 +359,10 @@ class _Run:
             )
             if not cursor.rowcount:
                 raise _Overtaken
+
+
+def _success(table_id: UUID, name: str | None) -> dict[str, Any]:
+    return {"state": COMPLETE, "table_id": table_id, "table_name": name, "tables_created_count": 1}
 
 
 def _wider_request(request: Request, error: psycopg.DataError) -> Request:

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from carto_like.server.accounts import Account
 from carto_like.server.db import Database
+from carto_like.server.pool import Connection
 
 ENQUEUED: Final = "enqueued"
 PENDING: Final = "pending"
@@ -82,6 +83,7 @@ class Imports:
 
     async def add(
         self,
+        connection: Connection,
         account: Account,
         import_id: UUID,
         *,
@@ -91,16 +93,15 @@ class Imports:
         display_name: str,
         original_url: str,
     ) -> None:
-        """Remember a new import."""
-        async with self._database.metadata() as conn:
-            await conn.execute(
-                "INSERT INTO carto_like.imports (id, account_id, data_type, source, options, display_name, "
-                "original_url) VALUES (%s, %s, %s, %s, %s, %s, %s)",
-                (
-                    *(import_id, account.id, data_type, Jsonb(dict(source)), Jsonb(dict(options))),
-                    *(display_name, original_url),
-                ),
-            )
+        """Remember a new import, with the transaction of a connection of the platform's own."""
+        await connection.execute(
+            "INSERT INTO carto_like.imports (id, account_id, data_type, source, options, display_name, "
+            "original_url) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            (
+                *(import_id, account.id, data_type, Jsonb(dict(source)), Jsonb(dict(options))),
+                *(display_name, original_url),
+            ),
+        )
 
     async def get(self, import_id: UUID) -> Import | None:
         """The import with this id, whoever's it is."""
@@ -121,8 +122,14 @@ class Imports:
             )
             return [import_id for (import_id,) in await cursor.fetchall()]
 
-    async def update(self, import_id: UUID, **values: Any) -> None:
-        """Change what is remembered of an import that has not ended; nothing happens to one that has."""
+    async def update(self, import_id: UUID, *, connection: Connection | None = None, **values: Any) -> None:
+        """Change what is remembered of an import that has not ended; nothing happens to one that has.
+
+        Args:
+            import_id: which one.
+            connection: the platform's own, with whose transaction the change appears.
+            values: by column.
+        """
         unknown = values.keys() - _CHANGEABLE
         if unknown:
             raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")
@@ -133,8 +140,12 @@ class Imports:
             "UPDATE carto_like.imports SET {}, updated_at = now() "
             "WHERE id = %(id)s AND state <> ALL (%(final)s)"
         ).format(settings)
+        parameters = {**values, "id": import_id, "final": list(FINAL)}
+        if connection is not None:
+            await connection.execute(query, parameters)
+            return
         async with self._database.metadata() as conn:
-            await conn.execute(query, {**values, "id": import_id, "final": list(FINAL)})
+            await conn.execute(query, parameters)
 
     async def account_of(self, found: Import) -> Account | None:
         """Whose import it is."""
