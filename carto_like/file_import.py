@@ -75,7 +75,8 @@ class FileImportJob(AsyncResource):
     >>> dataset = job.wait(timeout=600)
 
     Args:
-        archive: what to import: a path, an http or https address, or an open file. A file is read while it is sent.
+        archive: what to import: a path, an http or https address, or an open file. A file is read while it is
+            sent.
         auth_client: the client to talk through.
         **kwargs: parameters of the import, as for :meth:`run`.
 
