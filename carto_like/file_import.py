@@ -76,7 +76,7 @@ class FileImportJob(AsyncResource):
     >>> dataset = job.wait(timeout=600)
 
     Args:
-        archive: what to import: a path, an http or https address, or an open file, which is read while it is
+        archive: what to import: a path, an http or https address, or an open file. A file is read while it is
             sent.
         auth_client: the client to talk through.
         **kwargs: parameters of the import, as for :meth:`run`.
