@@ -20,6 +20,8 @@ _LONGEST_SECONDS = 2_000_000
 _NEEDED = {
     "connections": "without a connection no query can run",
     "job_concurrency": "--no-worker runs no jobs",
+    "job_heartbeat": "a worker that gives no sign of life is taken for dead",
+    "job_stalled_after": "a worker is not dead at once",
     "import_timeout": "a reader that hangs must end",
     "import_url_timeout": "a source that hangs must end",
     "export_processes": "they write the files",
@@ -77,11 +79,15 @@ class Limits:
     batch_payload: int = _limit(16_384, "characters of the request that creates a batch job")
     batch_kept: float = _limit(7200.0, "seconds a finished batch job can be read")
     batch_kept_waiting: float = _limit(172_800.0, "seconds a batch job waits before it is given up")
-    job_concurrency: int = _limit(4, "jobs that one worker runs at once, each of another account or kind")
-    job_heartbeat: float = _limit(
-        5.0, "seconds between two signs of life of a worker, and looks for dead ones"
+    job_concurrency: int = _limit(
+        4, "jobs that one worker runs at once, each of another account or kind; never unlimited"
     )
-    job_stalled_after: float = _limit(30.0, "seconds without a sign of life after which a worker is dead")
+    job_heartbeat: float = _limit(
+        5.0, "seconds between two signs of life of a worker, and looks for dead ones; never unlimited"
+    )
+    job_stalled_after: float = _limit(
+        30.0, "seconds without a sign of life after which a worker is dead; never unlimited"
+    )
     job_drain: float = _limit(5.0, "seconds running jobs may go on when their worker stops; 0 is none")
     imports_at_once: int = _limit(0, "imports of one account that may be under way at once")
     import_max_bytes: int = _limit(0, "bytes of an imported file")
@@ -108,8 +114,8 @@ class Limits:
                 raise ValueError(f"{limit.name} must be {least}: {_NEEDED[limit.name]}")
             if isinstance(limit.default, float) and value > _LONGEST_SECONDS:
                 raise ValueError(f"{limit.name} must be {_LONGEST_SECONDS} seconds or less, or 0")
-        if not 0 < 2 * self.job_heartbeat <= self.job_stalled_after:
-            raise ValueError("job_stalled_after must be twice job_heartbeat or more, and both more than 0")
+        if 2 * self.job_heartbeat > self.job_stalled_after:
+            raise ValueError("job_stalled_after must be twice job_heartbeat or more")
         for group in self.rate_limits:
             if group not in RATE_GROUPS:
                 raise ValueError(f"there are no rate limits for '{group}', only for {', '.join(RATE_GROUPS)}")

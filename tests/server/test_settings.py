@@ -9,6 +9,13 @@ import pytest
 from carto_like.server.settings import Limits, RateLimit
 
 NEVER_UNLIMITED = {"connections", "export_processes", "cancel_grace", "copy_window"}
+NEVER_UNLIMITED |= {
+    "job_concurrency",
+    "job_heartbeat",
+    "job_stalled_after",
+    "import_timeout",
+    "import_url_timeout",
+}
 NAMES = [name for name, _, _ in Limits.table() if name != "rate_limits"]
 
 
