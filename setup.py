@@ -19,6 +19,7 @@ SDK = [
 ]
 EXTRAS = {
     "fast": ["isal>=1.5"],
+    "frames": ["numpy>=1.24", "orjson>=3.10", "pandas>=2", "pyarrow>=16"],
     "cli": ["click>=8.1", "rich>=13", "platformdirs>=4"],
     "server": [
         "starlette>=0.40",
@@ -60,7 +61,7 @@ EXTRAS = {
         "types-requests",
     ],
 }
-EXTRAS["all"] = sorted({name for extra in ("fast", "cli", "server") for name in EXTRAS[extra]})
+EXTRAS["all"] = sorted({name for extra in ("fast", "frames", "cli", "server") for name in EXTRAS[extra]})
 
 setup(
     name="carto-like",

@@ -106,7 +106,7 @@ class RestResource:
         return self._converted(self._request("patch", json=data, params=kwargs))
 
     def delete(self, data: Any = None, *, raise_errors: bool = False, **kwargs: Any) -> bool:
-        """Delete; False when the server refuses, with the reason in the log and in :attr:`last_error`.
+        """Delete; False when the server refuses, with the reason in the log and in ``last_error``.
 
         Args:
             data: a body, rarely needed.

@@ -25,9 +25,9 @@ class BaseData:
         self.data: list[dict[str, Any]] = []
 
     def initialize_from_server(self, *args: Any, **kwargs: Any) -> None:
-        """Read all pages into :attr:`data`, in place of what is there.
+        """Read all pages into ``data``, in place of what is there.
 
-        An error on a later page leaves the earlier ones in :attr:`data`.
+        An error on a later page leaves the earlier ones in ``data``.
 
         Args:
             *args: none; a query goes by names.
