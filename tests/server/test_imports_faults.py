@@ -316,7 +316,8 @@ def test_an_import_that_kills_its_workers_is_given_up(mortal: Mortal) -> None:
 def test_a_lost_connection_is_made_good_once(api: Api, admin: psycopg.Connection[Any], account: Any) -> None:
     def terminate() -> bool:
         found = admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            # Not before it is gone: another look would take the dying one for the next attempt.
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
             "WHERE usename = %s AND state = 'active' AND query LIKE 'CREATE TABLE%%'",
             (account.role,),
         )
