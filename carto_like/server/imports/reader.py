@@ -145,7 +145,6 @@ class Readers:
             yield Reading(process, _table_of(line))
         finally:
             await _end(process)
-            self.warm_up()
 
     async def _drivers_to_skip(self) -> list[str]:
         if self._skip is None:
