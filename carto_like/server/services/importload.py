@@ -87,12 +87,15 @@ class Loader:
         """
         name = sql.Literal(self._table.as_string())
         schema = sql.Literal(self._account.schema)
-        # One message: a small file's import consists of little else than round trips.
+        # One message, and no more of CDB_CartodbfyTable than a table made here needs: a small file's import
+        # consists of little else.
         await self._session.execute(
             sql.SQL(
+                "SELECT cartodb._CDB_CheckCartodbfy({schema}, {name}::regclass);"
                 "ALTER TABLE {table} ADD PRIMARY KEY (cartodb_id);"
                 "SELECT cartodb._CDB_GiveSequence({schema}, {stage}, {name}::regclass);"
-                "SELECT cartodb.CDB_CartodbfyTable({schema}, {name}::regclass);"
+                "SELECT cartodb._CDB_AddIndexes({name}::regclass);"
+                "SELECT cartodb._CDB_AddTriggers({schema}, {name}::regclass);"
                 "ANALYZE {table}"
             ).format(table=self._table, schema=schema, stage=sql.Literal(self.stage), name=name)
         )
