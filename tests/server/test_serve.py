@@ -19,6 +19,7 @@ import pytest
 import requests
 from psycopg import sql
 
+from carto_like.server.bootstrap import DATABASE
 from carto_like.server.postgres import PrivatePostgres
 from carto_like.server.secrets import write_private
 from tests.support.processes import processes, processes_mentioning
@@ -49,6 +50,12 @@ def query(serving: Serving, q: str, **params: str) -> requests.Response:
 
 def postgres_pid(home: Path) -> int:
     return int((home / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
+def superuser_dsn(home: Path) -> str:
+    """How to reach the database of a running server."""
+    _, _, _, port, folder, *_ = (home / "postgres" / "postmaster.pid").read_text().splitlines()
+    return f"host={folder} port={port} dbname={DATABASE} user=postgres"
 
 
 def test_from_nothing_to_a_platform_and_back(data_dir: Path) -> None:
@@ -160,6 +167,30 @@ def test_the_database_killed_under_the_server_comes_back(home: Path) -> None:
         assert health.json()["ok"] is True
         assert postgres_pid(home) != pid
     assert processes_mentioning(str(home)) == []
+
+
+def test_an_import_survives_the_database(home: Path) -> None:
+    with Serving(*at(home)) as serving:
+        imports = f"{serving.base_url}api/v1/imports"
+        key = {"api_key": serving.api_key}
+        asked = {**key, "sql": "SELECT 1 AS a FROM pg_sleep(1)", "table_name": "slow"}
+        identity = requests.post(imports, params=asked, timeout=30).json()["item_queue_id"]
+        busy = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE TABLE%pg_sleep%' AND state = 'active'"
+        with psycopg.connect(superuser_dsn(home), autocommit=True) as admin:
+            wait_for(lambda: admin.execute(busy).fetchone() is not None, "the import does not begin", 30)
+        os.kill(postgres_pid(home), signal.SIGKILL)
+
+        def told() -> Any:
+            answer = requests.get(f"{imports}/{identity}", key, timeout=30)
+            return answer.json() if answer.status_code == 200 else {}
+
+        wait_for(lambda: told().get("state") in ("complete", "failure"), "the import does not end", 60)
+        assert (told()["state"], told()["table_name"]) == ("complete", "slow")
+        rows = query(
+            serving, "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ 'slow|_import_'"
+        )
+        assert rows.json()["rows"] == [{"relname": "slow"}]
+        assert query(serving, "DROP TABLE slow").status_code == 200
 
 
 def test_a_running_request_is_answered_before_the_end(home: Path) -> None:
