@@ -275,6 +275,46 @@ def test_limits_given_on_the_command_line_hold(home: Path) -> None:
         assert int(answers[2].headers["Retry-After"]) > 1000
 
 
+def test_settings_given_on_the_command_line_hold(home: Path) -> None:
+    uploads = home / "elsewhere"
+    given = (
+        "--timezone",
+        "Asia/Tokyo",
+        "--public-url",
+        "https://maps.example.org/",
+        "--uploads-dir",
+        str(uploads),
+    )
+    with Serving(*at(home), *given, "--import-addresses", "public", "--hard-system-tables") as serving:
+        zone = query(serving, "SELECT current_setting('TimeZone') AS zone").json()["rows"]
+        assert zone == [{"zone": "Asia/Tokyo"}]
+        assert query(serving, "SELECT * FROM pg_class").status_code == 403
+        me = requests.get(f"{serving.base_url}api/v3/me", {"api_key": serving.api_key}, timeout=30).text
+        assert "https://maps.example.org/user/me" in me
+        imports, key = f"{serving.base_url}api/v1/imports", {"api_key": serving.api_key}
+
+        def end_of(started: requests.Response) -> tuple[str, int | None]:
+            told: dict[str, Any] = {}
+
+            def is_final() -> bool:
+                identity = started.json()["item_queue_id"]
+                told.update(requests.get(f"{imports}/{identity}", key, timeout=30).json())
+                return "success" in told
+
+            wait_for(is_final, "the import does not end", 30)
+            return told["state"], told["error_code"]
+
+        asked = {**key, "url": f"{serving.base_url}nothing.csv"}
+        files = {"file": ("t.csv", b"a\n1\n")}
+        ends = [
+            end_of(requests.post(imports, params=asked, timeout=30)),
+            end_of(requests.post(imports, params=key, files=files, timeout=30)),
+        ]
+        assert ends == [("failure", 1001), ("complete", None)]
+        assert uploads.is_dir()
+        assert query(serving, "DROP TABLE t").status_code == 200
+
+
 @pytest.fixture
 def foreign(admin: psycopg.Connection[Any], cluster: PrivatePostgres) -> Iterator[tuple[str, str]]:
     """A database and a role of somebody else: ``(name of both, DSN)``, without any right."""
