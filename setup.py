@@ -51,6 +51,7 @@ EXTRAS = {
         "pre-commit>=3.5",
         "pytest>=8",
         "pytest-timeout>=2.3",
+        "pytest-xdist>=3.5",
         "responses>=0.25",
         "ruff>=0.9",
         # The test of the wheel builds it without an environment of its own.

@@ -25,6 +25,7 @@ from carto_like.server.imports.confine import without_secrets
 from carto_like.server.settings import Limits
 
 BLOCK_BYTES = 256 * 1024
+_BREATH_SECONDS = 0.05
 _PARENT = str(Path(carto_like.__file__).resolve().parents[1])
 _COMMAND = (sys.executable, "-s", "-m", "carto_like.server.imports.child")
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -114,6 +115,11 @@ class Readers:
         self._skip: list[str] | None = None
         self._closed = False
 
+    def warm_up_soon(self) -> None:
+        """Start a child for the next file when those who wait for the last one have been answered."""
+        # A fork stops the event loop for a moment, and a starting Python takes a processor for longer.
+        asyncio.get_running_loop().call_later(_BREATH_SECONDS, self.warm_up)
+
     def warm_up(self) -> None:
         """Start a child for the next file; to be called when nobody waits for the processor."""
         if self._spare is None and not self._closed and (self._starting is None or self._starting.done()):
@@ -145,7 +151,6 @@ class Readers:
             yield Reading(process, _table_of(line))
         finally:
             await _end(process)
-            self.warm_up()
 
     async def _drivers_to_skip(self) -> list[str]:
         if self._skip is None:
