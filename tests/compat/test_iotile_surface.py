@@ -71,10 +71,8 @@ SIGNATURES = {
     "utils.mdo.MdoHelper.compute_reverse": "self value",
     "utils.basic.datetime_to_str": "dt",
 }
-HOOKS = (
-    "main config_logging add_extra_args get_domain login logout before_login after_login after_logout".split()
-)
-STARS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+HOOKS = "main config_logging add_extra_args get_domain login logout before_login after_login after_logout"
+STARS: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 
 
 def found(path: str) -> Any:
@@ -116,5 +114,5 @@ def test_errors_have_one_root() -> None:
 
 
 def test_hooks_of_scripts() -> None:
-    for name in HOOKS:
+    for name in HOOKS.split():
         assert callable(getattr(found("utils.main.BaseMain"), name))
