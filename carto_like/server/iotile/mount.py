@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope
 from carto_like.server.errors import UNREACHABLE, Problem
 from carto_like.server.platform import Platform
 from carto_like.server.requestlog import Exchange
-from carto_like.server.routes.iotile import auth
+from carto_like.server.routes.iotile import auth, data, events, frames, reports
 
 from .call import Site, answer, not_allowed
 from .problems import body_of, detail, not_found
@@ -24,10 +24,14 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "/iotile"
 API = "/api/v1"
-# Their bodies are files, which have limits of their own.
-STREAMED = frozenset({"/event/upload", "/streamer/report"})
 
-_FAMILIES: tuple[Callable[[Site], list[Route]], ...] = (auth.routes,)
+_FAMILIES: tuple[Callable[[Site], list[Route]], ...] = (
+    auth.routes,
+    data.routes,
+    events.routes,
+    frames.routes,
+    reports.routes,
+)
 
 
 class IOTile:
@@ -60,8 +64,7 @@ class IOTile:
         """
         inner = {**scope, "path": _inner(scope["path"]), "root_path": ""}
         try:
-            if inner["path"] not in STREAMED:
-                receive = capped()
+            receive = capped()
             response = await self._find(inner, exchange, receive)
         except Exception as error:
             response = _explained(error, exchange)
