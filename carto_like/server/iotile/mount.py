@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope
 from carto_like.server.errors import UNREACHABLE, Problem
 from carto_like.server.platform import Platform
 from carto_like.server.requestlog import Exchange
-from carto_like.server.routes.iotile import auth
+from carto_like.server.routes.iotile import auth, devices, fleets, orgs, projects, streams
 
 from .call import Site, answer, not_allowed
 from .problems import body_of, detail, not_found
@@ -27,7 +27,14 @@ API = "/api/v1"
 # Their bodies are files, which have limits of their own.
 STREAMED = frozenset({"/event/upload", "/streamer/report"})
 
-_FAMILIES: tuple[Callable[[Site], list[Route]], ...] = (auth.routes,)
+_FAMILIES: tuple[Callable[[Site], list[Route]], ...] = (
+    auth.routes,
+    orgs.routes,
+    projects.routes,
+    devices.routes,
+    streams.routes,
+    fleets.routes,
+)
 
 
 class IOTile:
