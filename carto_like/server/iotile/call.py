@@ -98,13 +98,19 @@ class Call:
         """Conditions on what this account sees."""
         return Where(self.person.id)
 
-    async def list(self, kind: Kind, where: Where, sizes: Sizes, shape: Callable[[Record], Any]) -> Response:
-        """Answer with the page of a list that is asked for, each thing in the shape it is told in."""
-        listing = Listing(kind.selected, kind.found(where), where.values, kind.keys)
+    async def list(self, listing: Listing, sizes: Sizes, shape: Callable[[tuple[Any, ...]], Any]) -> Response:
+        """Answer with the page of a list that is asked for, each row in the shape it is told in."""
         paging = self.paging(sizes)
         async with self.platform.database.metadata() as connection:
             page = await read_page(connection, listing, paging)
-        return self.page(page, [shape(kind.record(row)) for row in page.rows])
+        return self.page(page, [shape(row) for row in page.rows])
+
+    async def list_of(
+        self, kind: Kind, where: Where, sizes: Sizes, shape: Callable[[Record], Any]
+    ) -> Response:
+        """:meth:`list` of the things of a kind that meet conditions."""
+        listing = Listing(kind.selected, kind.found(where), where.values, kind.keys)
+        return await self.list(listing, sizes, lambda row: shape(kind.record(row)))
 
     async def find(self, connection: Connection, kind: Kind, where: Where) -> Record:
         """The thing that meets conditions.

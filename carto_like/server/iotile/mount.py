@@ -15,7 +15,18 @@ from starlette.types import Receive, Scope
 from carto_like.server.errors import UNREACHABLE, Problem
 from carto_like.server.platform import Platform
 from carto_like.server.requestlog import Exchange
-from carto_like.server.routes.iotile import auth, devices, fleets, orgs, projects, streams
+from carto_like.server.routes.iotile import (
+    auth,
+    data,
+    devices,
+    events,
+    fleets,
+    frames,
+    orgs,
+    projects,
+    reports,
+    streams,
+)
 
 from .call import Site, answer, not_allowed
 from .problems import body_of, detail, not_found
@@ -24,13 +35,16 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "/iotile"
 API = "/api/v1"
-# Their bodies are files, which have limits of their own.
-STREAMED = frozenset({"/event/upload", "/streamer/report"})
 
 _FAMILIES: tuple[Callable[[Site], list[Route]], ...] = (
     auth.routes,
     orgs.routes,
     projects.routes,
+    data.routes,
+    events.routes,
+    frames.routes,
+    # Before those of streamers, of which none is called "report".
+    reports.routes,
     devices.routes,
     streams.routes,
     fleets.routes,
@@ -67,8 +81,7 @@ class IOTile:
         """
         inner = {**scope, "path": _inner(scope["path"]), "root_path": ""}
         try:
-            if inner["path"] not in STREAMED:
-                receive = capped()
+            receive = capped()
             response = await self._find(inner, exchange, receive)
         except Exception as error:
             response = _explained(error, exchange)

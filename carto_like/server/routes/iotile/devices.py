@@ -50,7 +50,7 @@ async def collection(call: Call) -> Response:
         by_flag(where, params, claimed="d.claimed_by IS NOT NULL")
         if not flag_of(params, "all"):
             where.add("d.active")
-        return await call.list(DEVICE, where, MIDDLE, shapes.device)
+        return await call.list_of(DEVICE, where, MIDDLE, shapes.device)
     values = read(await object_of(call.request), _NEW)
     async with call.platform.database.metadata() as connection:
         values |= await _place(call, connection, values["project"])
@@ -128,7 +128,7 @@ async def datablocks(call: Call) -> Response:
     given = text_of(params, "device")
     device = slugs.device_number(given) if given else None
     by_key(where, "b.id & 281474976710655", given, device)
-    return await call.list(DATABLOCK, where, SMALL, shapes.datablock)
+    return await call.list_of(DATABLOCK, where, SMALL, shapes.datablock)
 
 
 async def one_datablock(call: Call) -> Response:
@@ -150,7 +150,7 @@ async def streamers(call: Call) -> Response:
     where = call.where()
     given = text_of(call.request.query_params, "device")
     by_key(where, "t.device", given, slugs.device_number(given) if given else None)
-    return await call.list(STREAMER, where, SMALL, shapes.streamer)
+    return await call.list_of(STREAMER, where, SMALL, shapes.streamer)
 
 
 async def one_streamer(call: Call) -> Response:

@@ -55,7 +55,7 @@ async def collection(call: Call) -> Response:
                 "WHERE x.fleet = f.id AND x.device = %(device)s)",
                 device=slugs.device_number(given),
             )
-        return await call.list(FLEET, where, SMALL, shapes.fleet)
+        return await call.list_of(FLEET, where, SMALL, shapes.fleet)
     values = read(await object_of(call.request), _NEW_FLEET)
     async with call.platform.database.metadata() as connection:
         org = await named_org(call, connection, values["org"])
@@ -99,7 +99,7 @@ async def its_devices(call: Call) -> Response:
             await fleets.add_devices(connection, fleet["id"], [device], **facts)
             return answer(shapes.fleet_device({"device": device, **facts}), 201)
     where = call.where().add("x.fleet = %(fleet)s", fleet=fleet["id"])
-    return await call.list(FLEET_DEVICE, where, SMALL, shapes.fleet_device)
+    return await call.list_of(FLEET_DEVICE, where, SMALL, shapes.fleet_device)
 
 
 async def properties(call: Call) -> Response:
@@ -110,7 +110,7 @@ async def properties(call: Call) -> Response:
         async with call.platform.database.metadata() as connection:
             known = await _target(call, connection, target or "")
         where.nothing() if known is None else where.add("q.target = %(target)s", target=known)
-        return await call.list(PROPERTY, where, SMALL, shapes.fact)
+        return await call.list_of(PROPERTY, where, SMALL, shapes.fact)
     body = await object_of(call.request)
     values = read(body, _NEW_PROPERTY)
     values |= _value(body, values.get("type"))
@@ -154,7 +154,7 @@ def catalogue(kind: str) -> tuple[Handler, Handler]:
     things = fleets.catalogue(kind)
 
     async def listed(call: Call) -> Response:
-        return await call.list(things, call.where(), SMALL, shapes.catalogued)
+        return await call.list_of(things, call.where(), SMALL, shapes.catalogued)
 
     async def one_of_them(call: Call) -> Response:
         slug = call.path["slug"]

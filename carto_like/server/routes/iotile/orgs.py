@@ -41,7 +41,7 @@ async def collection(call: Call) -> Response:
         for name in ("slug", "name"):
             if (value := text_of(call.request.query_params, name)) is not None:
                 where.add(f"o.{name} = %(value)s", value=value)
-        return await call.list(orgs.ORG, where, SMALL, shapes.org)
+        return await call.list_of(orgs.ORG, where, SMALL, shapes.org)
     values = _named(read(await object_of(call.request), _ORG))
     async with call.platform.database.metadata() as connection:
         try:
@@ -76,7 +76,7 @@ async def its_projects(call: Call) -> Response:
     async with call.platform.database.metadata() as connection:
         org = await the_org(call, connection)
     where = call.where().add("p.org = %(org)s", org=org["id"])
-    return await call.list(projects.PROJECT, where, SMALL, shapes.project)
+    return await call.list_of(projects.PROJECT, where, SMALL, shapes.project)
 
 
 async def its_devices(call: Call) -> Response:
@@ -84,7 +84,7 @@ async def its_devices(call: Call) -> Response:
     async with call.platform.database.metadata() as connection:
         org = await the_org(call, connection)
     where = call.where().add("d.org = %(org)s", org=org["id"])
-    return await call.list(DEVICE, where, SMALL, shapes.device)
+    return await call.list_of(DEVICE, where, SMALL, shapes.device)
 
 
 async def its_archives(call: Call) -> Response:
@@ -92,7 +92,7 @@ async def its_archives(call: Call) -> Response:
     async with call.platform.database.metadata() as connection:
         org = await the_org(call, connection)
     where = call.where().add("b.org = %(org)s", org=org["id"])
-    return await call.list(DATABLOCK, where, SMALL, shapes.datablock)
+    return await call.list_of(DATABLOCK, where, SMALL, shapes.datablock)
 
 
 async def extra(call: Call) -> Response:
@@ -115,7 +115,7 @@ async def members(call: Call) -> Response:
         org = await the_org(call, connection)
     if call.method == "GET":
         where = call.where().add("m.org = %(org)s", org=org["id"])
-        return await call.list(orgs.MEMBERSHIP, where, SMALL, shapes.membership)
+        return await call.list_of(orgs.MEMBERSHIP, where, SMALL, shapes.membership)
     return await _admit(call, org, read(await object_of(call.request), _NEW_MEMBER), "user")
 
 

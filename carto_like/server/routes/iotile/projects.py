@@ -43,7 +43,7 @@ async def collection(call: Call) -> Response:
                 "'p--' || regexp_replace(lpad(to_hex(p.gid), 8, '0'), '(....)(....)', '\\1-\\2'))",
                 name=by_property,
             )
-        return await call.list(PROJECT, where, SMALL, shapes.project)
+        return await call.list_of(PROJECT, where, SMALL, shapes.project)
     return await make(call)
 
 

@@ -66,7 +66,7 @@ _UNITS = ("var_type", "input_unit", "output_unit")
 
 async def vartypes(call: Call) -> Response:
     """List what can be measured."""
-    return await call.list(VARTYPE, call.where(), SMALL, shapes.vartype)
+    return await call.list_of(VARTYPE, call.where(), SMALL, shapes.vartype)
 
 
 async def one_vartype(call: Call) -> Response:
@@ -81,7 +81,7 @@ async def variables(call: Call) -> Response:
         params, where = call.request.query_params, call.where()
         by_project(where, params, "v.project", "p.gid")
         by_org(where, params, "p.org", "o.slug")
-        return await call.list(VARIABLE, where, MIDDLE, shapes.variable)
+        return await call.list_of(VARIABLE, where, MIDDLE, shapes.variable)
     values = read(await object_of(call.request), _NEW_VARIABLE)
     async with call.platform.database.metadata() as connection:
         project = await named_project(call, connection, values["project"])
@@ -121,7 +121,7 @@ async def streams(call: Call) -> Response:
     if call.method == "GET":
         where = call.where()
         _filter_streams(call, where)
-        return await call.list(STREAM, where, LARGE, shapes.stream)
+        return await call.list_of(STREAM, where, LARGE, shapes.stream)
     values = read(await object_of(call.request), _NEW_STREAM)
     async with call.platform.database.metadata() as connection:
         key = slugs.StreamKey(
