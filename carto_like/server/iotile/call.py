@@ -13,11 +13,14 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from carto_like.server.platform import Platform
+from carto_like.server.pool import Connection
+from carto_like.server.services.iotile import orgs
 from carto_like.server.services.iotile.accounts import Accounts, Person
+from carto_like.server.services.iotile.kinds import Kind, Record, Where, find
 from carto_like.server.services.iotile.tokens import TokenError
 
 from .lists import Cursors, Listing, Page, Paging, Sizes, answer_of, read_page, read_paging
-from .problems import detail, unauthorized
+from .problems import detail, forbidden, not_found, unauthorized
 
 _SIGNED = "jwt"
 _PERMANENT = "token"
@@ -91,12 +94,43 @@ class Call:
         public_url = self.platform.settings.public_url
         return answer(answer_of(self.request, self.site.cursors, page, items, public_url=public_url))
 
+    def where(self) -> Where:
+        """Conditions on what this account sees."""
+        return Where(self.person.id)
+
     async def list(self, listing: Listing, sizes: Sizes, shape: Callable[[tuple[Any, ...]], Any]) -> Response:
         """Answer with the page of a list that is asked for, each row in the shape it is told in."""
         paging = self.paging(sizes)
         async with self.platform.database.metadata() as connection:
             page = await read_page(connection, listing, paging)
         return self.page(page, [shape(row) for row in page.rows])
+
+    async def list_of(
+        self, kind: Kind, where: Where, sizes: Sizes, shape: Callable[[Record], Any]
+    ) -> Response:
+        """:meth:`list` of the things of a kind that meet conditions."""
+        listing = Listing(kind.selected, kind.found(where), where.values, kind.keys)
+        return await self.list(listing, sizes, lambda row: shape(kind.record(row)))
+
+    async def find(self, connection: Connection, kind: Kind, where: Where) -> Record:
+        """The thing that meets conditions.
+
+        Raises:
+            Refusal: 404, there is none that this account may see.
+        """
+        record = await find(connection, kind, where)
+        if record is None:
+            raise not_found()
+        return record
+
+    async def require_admin(self, connection: Connection, org: Any) -> None:
+        """Go on only for an administrator of an organization that the account is in.
+
+        Raises:
+            Refusal: 403.
+        """
+        if not (await orgs.rights(connection, self.person.id, org)).is_admin:
+            raise forbidden("Only administrators of the organization may do that.")
 
 
 Handler: TypeAlias = Callable[[Call], Awaitable[Response]]

@@ -1,8 +1,8 @@
 """Lists: pages by number, as old clients ask for them, and by a cursor that knows where the last one ended.
 
-A page by number is counted from the list's beginning, so it takes the longer the deeper it is. The ``next`` of
-an answer carries a cursor besides, by which the database goes right to where the page begins; it carries the
-count, too, which is then not taken again.
+A page by number is counted from the list's beginning, so it takes the longer the deeper it is. The ``next``
+of an answer carries a cursor besides, by which the database goes right to where the page begins; it carries
+the count, too, which is then not taken again.
 """
 
 from __future__ import annotations

@@ -15,7 +15,18 @@ from starlette.types import Receive, Scope
 from carto_like.server.errors import UNREACHABLE, Problem
 from carto_like.server.platform import Platform
 from carto_like.server.requestlog import Exchange
-from carto_like.server.routes.iotile import auth, data, events, frames, reports
+from carto_like.server.routes.iotile import (
+    auth,
+    data,
+    devices,
+    events,
+    fleets,
+    frames,
+    orgs,
+    projects,
+    reports,
+    streams,
+)
 
 from .call import Site, answer, not_allowed
 from .problems import body_of, detail, not_found
@@ -27,10 +38,16 @@ API = "/api/v1"
 
 _FAMILIES: tuple[Callable[[Site], list[Route]], ...] = (
     auth.routes,
+    orgs.routes,
+    projects.routes,
     data.routes,
     events.routes,
     frames.routes,
+    # Before those of streamers, of which none is called "report".
     reports.routes,
+    devices.routes,
+    streams.routes,
+    fleets.routes,
 )
 
 

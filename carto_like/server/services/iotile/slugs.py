@@ -1,17 +1,18 @@
 """Slugs as the database's numbers, and back.
 
-A request may leave out leading groups of a slug, but no digits in a group: ``d--0abc`` and ``s--0001--0097--5002``
-name things, ``d--abc`` names none. What names nothing is None here.
+A request may leave out leading groups of a slug, but no digits in a group: ``d--0abc`` and
+``s--0001--0097--5002`` name things, ``d--abc`` names none. What names nothing is None here.
 """
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from carto_like.pure.gids import gid_split, groups_of, padded_number
 
 _PROJECT, _DEVICE, _FLEET, _VARIABLE = 2, 4, 3, 1
-_DIGITS = 4
+_TERM = re.compile(r"[0-9a-fA-F]{4}(-[0-9a-fA-F]{4})*")
 _DEVICE_BITS = 48
 _VARIABLE_BITS = 16
 _SIGN = 1 << 63
@@ -22,7 +23,7 @@ class StreamKey(NamedTuple):
 
     Attributes:
         device: of a device or a block, signed.
-        variable: with its project, signed.
+        variable: with its project.
     """
 
     device: int
@@ -98,7 +99,7 @@ def streamer_key(text: str) -> tuple[int, int] | None:
 
 def make_variable_key(project: int, local: int) -> int:
     """The key of a project's variable by both numbers."""
-    return signed(project << _VARIABLE_BITS | local)
+    return project << _VARIABLE_BITS | local
 
 
 # Slugs that answers tell
@@ -145,17 +146,22 @@ def streamer_slug(device: int, index: int) -> str:
 
 def project_of(variable: int) -> int:
     """The project's number in the key of a variable."""
-    return unsigned(variable) >> _VARIABLE_BITS
+    return variable >> _VARIABLE_BITS
 
 
 def local_of(variable: int) -> int:
     """The variable's own number in its key."""
-    return unsigned(variable) & ((1 << _VARIABLE_BITS) - 1)
+    return variable & ((1 << _VARIABLE_BITS) - 1)
 
 
 def block_of(device: int) -> int:
     """The block in the key of a device; 0 for the device itself."""
     return unsigned(device) >> _DEVICE_BITS
+
+
+def device_of(block: int) -> int:
+    """The device's own number in the key of a block."""
+    return unsigned(block) & ((1 << _DEVICE_BITS) - 1)
 
 
 def _lettered(text: str, letter: str, groups: int) -> int | None:
@@ -169,9 +175,9 @@ def _variable(project: str, local: str) -> int | None:
 
 
 def _number(text: str, groups: int) -> int | None:
-    if any(len(group) != _DIGITS for group in text.split("-")):
+    if not _TERM.fullmatch(text):
         return None
     try:
-        return padded_number(text.lower(), groups, "a slug")
+        return padded_number(text, groups, "a slug")
     except ValueError:
         return None

@@ -1,9 +1,8 @@
 -- IOTile Cloud: organizations with their projects and devices, and what the devices record.
 --
 -- Numbers instead of slugs: "device" is the number of a d-- slug, or of a b-- slug, whose block is its highest 16
--- bits; "variable" is the project's number times 65536 plus the variable's own. Both are unsigned and kept in a
--- bigint, so that numbers from 2^63 on are negative here. A stream is a pair of them, and its readings need no
--- record of it.
+-- bits, so that from 2^63 on it is negative here; "variable" is the project's number times 65536 plus the variable's
+-- own. A stream is a pair of them, and its readings need no record of it.
 
 -- What a user of the platform is here beyond that; made with him. The number is what the API calls him.
 CREATE TABLE carto_like.iotile_account (
