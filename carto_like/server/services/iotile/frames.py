@@ -93,9 +93,7 @@ class Frames:
             found = await _all(connection, query, {**self._scope.values, "size": None, "offset": 0})
         header = ("row", *(row[0] for row in found)) if pivot else ("row", self._name)
         columns = [row[1:] if pivot else row for row in found]
-        return Table(
-            header, _each((name, *parts) for name, *parts in zip(_STATISTICS, *columns, strict=True))
-        )
+        return Table(header, _one(list(zip(_STATISTICS, *columns, strict=True))))
 
     async def _streams(self) -> list[str]:
         query = (
