@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -309,10 +308,9 @@ def test_tables_in_other_formats(sensors: Sensors) -> None:
 
 
 @pytest.fixture
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables are read a few rows at a time, as long ones are."""
     monkeypatch.setattr(frames, "_CHUNK", 4)
-    return
 
 
 @pytest.mark.usefixtures("small_blocks")
