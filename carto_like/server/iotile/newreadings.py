@@ -56,7 +56,7 @@ def reading_of(item: Any) -> NewReading:
         "local_id": take("streamer_local_id", _natural, 0),
         "is_dirty": take("dirty_ts", _flag, False),
         "status": take("status", _code, "unk"),
-        "type": take("type", _code, "ITR" if item.get("value") is not None else "Num"),
+        "type": take("type", _code, "ITR"),
     }
     given = [name for name in ("int_value", "value") if item.get(name) is not None]
     if len(given) != 1:

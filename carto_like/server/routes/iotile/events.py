@@ -107,8 +107,8 @@ async def upload(call: Call) -> Response:
         await begin_streams(connection, [key], account)
         row = await (
             await connection.execute(
-                f"INSERT INTO {_TABLE} (device, variable, timestamp, extra_data, ext, has_raw_data, created_by)"
-                " VALUES (%s, %s, %s, %s, 'json', true, %s) RETURNING id".encode(),
+                f"INSERT INTO {_TABLE} (device, variable, timestamp, extra_data, ext, has_raw_data,"
+                " created_by) VALUES (%s, %s, %s, %s, 'json', true, %s) RETURNING id".encode(),
                 (*key, when, Jsonb(extra), account),
             )
         ).fetchone()

@@ -5,23 +5,19 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator, Callable
-from datetime import datetime
-from typing import Any
 
 import orjson
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from carto_like.server.iotile.call import Call, Site, route
-from carto_like.server.iotile.parameters import flag_of, stamp, text_of
+from carto_like.server.iotile.parameters import flag_of, text_of
 from carto_like.server.iotile.problems import wrong
 from carto_like.server.iotile.slices import filtered, period_of
 from carto_like.server.pool import Connection
 from carto_like.server.routes.iotile.data import stream_scope
 from carto_like.server.services.iotile.frames import Frames, Table
 from carto_like.server.services.iotile.scopes import Scope
-
-_BLOCK = 1000
 
 
 async def frame(call: Call) -> Response:
@@ -76,31 +72,23 @@ async def _csv(table: Table) -> AsyncIterator[bytes]:
     sink = io.StringIO()
     writer = csv.writer(sink, lineterminator="\n")
     writer.writerow(table.header)
-    pending = 0
-    async for row in table.rows:
-        writer.writerow([_plain(value) for value in row])
-        pending += 1
-        if pending == _BLOCK:
-            yield sink.getvalue().encode()
-            sink.seek(0)
-            sink.truncate()
-            pending = 0
+    async for block in table.blocks:
+        writer.writerows(block)
+        yield sink.getvalue().encode()
+        sink.seek(0)
+        sink.truncate()
     yield sink.getvalue().encode()
 
 
 async def _json(table: Table) -> AsyncIterator[bytes]:
-    block: list[bytes] = []
     begin = b"["
-    async for row in table.rows:
-        block.append(orjson.dumps(dict(zip(table.header, map(_plain, row), strict=True))))
-        if len(block) == _BLOCK:
-            yield begin + b",".join(block)
-            block, begin = [], b","
-    yield (begin + b",".join(block) if block or begin == b"[" else b"") + b"]"
-
-
-def _plain(value: Any) -> Any:
-    return stamp(value) if isinstance(value, datetime) else value
+    async for block in table.blocks:
+        if block:
+            # Without the brackets of a list, to which more is to come.
+            rows = [dict(zip(table.header, row, strict=True)) for row in block]
+            yield begin + orjson.dumps(rows)[1:-1]
+            begin = b","
+    yield b"]" if begin == b"," else b"[]"
 
 
 _WRITERS: dict[str, tuple[Callable[[Table], AsyncIterator[bytes]], str]] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from carto_like.server.db import Database
@@ -20,6 +19,7 @@ _AGGREGATES = (
     "count({0}), sum({0}), avg({0}), stddev_samp({0}), min({0}),"
     " percentile_cont(0.5) WITHIN GROUP (ORDER BY {0}), max({0})"
 )
+_MOMENT = "btrim(carto_like.iotile_json(r.timestamp), '\"')"
 _VALUES = {"value": "r.told", "output_value": "r.output", "int_value": "r.int_value"}
 
 
@@ -29,11 +29,11 @@ class Table:
 
     Attributes:
         header: names of the columns.
-        rows: in the order of the header.
+        blocks: rows in the order of the header, many at a time; moments are text already.
     """
 
     header: Sequence[str]
-    rows: AsyncIterator[Sequence[Any]]
+    blocks: AsyncIterator[list[Sequence[Any]]]
 
 
 class Frames:
@@ -57,30 +57,31 @@ class Frames:
         columns = ", ".join(["r.slug", *(f"r.{name}" for name in more)])
         return Table(("row", self._name, "stream_slug", *more), self._plain(columns))
 
-    async def _plain(self, columns: str) -> AsyncIterator[Sequence[Any]]:
+    async def _plain(self, columns: str) -> AsyncIterator[list[Sequence[Any]]]:
         async for chunk in self._chunks(columns):
-            for moment, _, value, *others in chunk:
-                yield moment, value, *others
+            yield [row[2:] for row in chunk]
 
     async def pivot(self) -> Table:
         """A row per moment, with a column per stream."""
         slugs = await self._streams()
         return Table(("row", *slugs), self._pivoted({slug: place for place, slug in enumerate(slugs)}))
 
-    async def _pivoted(self, places: dict[str, int]) -> AsyncIterator[Sequence[Any]]:
-        current: datetime | None = None
-        values: list[Any] = []
+    async def _pivoted(self, places: dict[str, int]) -> AsyncIterator[list[Sequence[Any]]]:
+        block: list[list[Any]] = []
         async for chunk in self._chunks("r.slug"):
-            for moment, _, value, slug in chunk:
-                if moment != current:
-                    if current is not None:
-                        yield current, *values
-                    current, values = moment, [None] * len(places)
+            for _, _, moment, value, slug in chunk:
                 # A stream that began after its columns were counted has none.
-                if slug in places:
-                    values[places[slug]] = value
-        if current is not None:
-            yield current, *values
+                if slug not in places:
+                    continue
+                place = 1 + places[slug]
+                # A second reading of a stream at the same moment needs a row of its own.
+                if not block or block[-1][0] != moment or block[-1][place] is not None:
+                    block.append([moment, *[None] * len(places)])
+                block[-1][place] = value
+            # The last row may go on in the next chunk.
+            yield list(block[:-1])
+            del block[:-1]
+        yield list(block)
 
     async def statistics(self, *, pivot: bool) -> Table:
         """A row per statistic, of all values or, with ``pivot``, of each stream's."""
@@ -92,9 +93,7 @@ class Frames:
             found = await _all(connection, query, {**self._scope.values, "size": None, "offset": 0})
         header = ("row", *(row[0] for row in found)) if pivot else ("row", self._name)
         columns = [row[1:] if pivot else row for row in found]
-        return Table(
-            header, _each((name, *parts) for name, *parts in zip(_STATISTICS, *columns, strict=True))
-        )
+        return Table(header, _one(list(zip(_STATISTICS, *columns, strict=True))))
 
     async def _streams(self) -> list[str]:
         query = (
@@ -106,11 +105,16 @@ class Frames:
         return sorted(stream_slug(StreamKey(*row)) for row in found)
 
     async def _chunks(self, columns: str) -> AsyncIterator[list[tuple[Any, ...]]]:
+        """Rows of moment, number, moment as text, value, and the columns."""
         values: dict[str, Any] = {**self._scope.values, "size": _CHUNK, "offset": 0}
         condition = self._scope.condition
+        slug = "%(slug)s::text" if self._scope.stream else None
+        if self._scope.stream:
+            values["slug"] = stream_slug(self._scope.stream)
         while True:
+            rows = told_rows(condition, slug) if slug else told_rows(condition)
             query = (
-                f"SELECT r.timestamp, r.id, {self._value}, {columns} FROM ({told_rows(condition)}) r"
+                f"SELECT r.timestamp, r.id, {_MOMENT}, {self._value}, {columns} FROM ({rows}) r"
                 " ORDER BY r.timestamp, r.id"
             )
             async with self._database.metadata() as connection:
@@ -127,6 +131,5 @@ async def _all(connection: Connection, query: str, values: dict[str, Any]) -> li
     return await (await connection.execute(query.encode(), values)).fetchall()
 
 
-async def _each(rows: Any) -> AsyncIterator[Sequence[Any]]:
-    for row in rows:
-        yield row
+async def _one(block: list[Sequence[Any]]) -> AsyncIterator[list[Sequence[Any]]]:
+    yield block

@@ -1,7 +1,7 @@
 """Readings as they are told: pages of a stream, and of the raw points of a device, block or variable.
 
-Where a page begins is found in an index, whatever its depth; the text of its JSON is made by PostgreSQL, which
-is several times faster at it than reading thousands of rows into Python.
+Where a page begins is found in an index, whatever its depth. PostgreSQL makes the text of its JSON:
+it is several times faster at that than reading thousands of rows into Python.
 
 A stored integer becomes a value through the factors of the stream and its input unit, and that becomes an
 output value through those of the output unit: ``value * m / d + o`` each time.
@@ -132,7 +132,7 @@ async def point(connection: Connection, scope: Scope, number: int) -> str | None
 def told_rows(condition: str, slug: str = _SLUG) -> str:
     """SQL of a part of the readings that meet a condition.
 
-    Besides the columns of the table it has ``told`` (the value), ``output``, ``places`` (decimals) and ``slug``.
+    Besides the table's columns it has ``told`` (the value), ``output``, ``places`` (decimals) and ``slug``.
     The rows are cut first, by ``size`` and ``offset``; what is told of each is computed once.
     """
     cut = (

@@ -11,7 +11,10 @@ from carto_like.server.pool import Connection
 from .scopes import visible_projects
 from .slugs import StreamKey, project_of
 
-_COLUMNS = "device, variable, timestamp, device_timestamp, streamer_local_id, int_value, value, type, status, dirty_ts"
+_COLUMNS = (
+    "device, variable, timestamp, device_timestamp, streamer_local_id, int_value, value, type,"
+    " status, dirty_ts"
+)
 _DEVICE_BITS = 48
 
 
@@ -23,7 +26,7 @@ class NewReading:
     moment: datetime
     int_value: int | None = None
     value: float | None = None
-    type: str = "Num"
+    type: str = "ITR"
     device_timestamp: int | None = None
     local_id: int = 0
     status: str = "unk"

@@ -17,9 +17,10 @@ RETURN CASE WHEN number IS NULL OR number IN ('NaN', 'Infinity', '-Infinity') TH
             WHEN abs(number) < 1e15 AND number = trunc(number) THEN number::text || '.0'
             ELSE number::text END;
 
+-- The platform's own sessions have UTC and ISO dates, which is what this is cut from: to_char takes five times as long.
 CREATE FUNCTION carto_like.iotile_json(moment timestamptz) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
-RETURN to_char(moment AT TIME ZONE 'UTC', '"YYYY-MM-DD\"T\"HH24:MI:SS\"Z"');
+RETURN '"' || left(moment::text, 10) || 'T' || substr(moment::text, 12, 8) || 'Z"';
 
 -- The factors of every stream that has a record: own ones, else the variable's, and those of its units.
 CREATE VIEW carto_like.iotile_factors AS
