@@ -48,7 +48,8 @@ def test_login(cloud: IOTileCloud) -> None:
     assert api.refresh_token() is True
     assert api.token
     api.logout()
-    assert (api.token, api.username) == (None, None)
+    assert not api.token
+    assert not api.username
     api.set_token(token)
     accounts = api.account.get()
     assert (accounts["count"], accounts["results"][0]["email"]) == (1, EMAIL)

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+
+from carto_like.server.errors import Problem
 from carto_like.server.services.iotile import slugs
 from carto_like.server.services.iotile.recording import NewReading
 
@@ -34,7 +37,7 @@ def add(cloud: IOTileCloud, description: Mapping[str, Any], folder: Path | None)
         for item in description.get(kind, ()):
             try:
                 _ADDERS[kind](cloud, dict(item))
-            except (KeyError, TypeError) as error:
+            except (KeyError, TypeError, psycopg.Error, Problem) as error:
                 raise ValueError(f"one of {kind} does not say enough, or too much: {error}") from None
     if folder is not None:
         for file in sorted(folder.glob("s--*.json")):
