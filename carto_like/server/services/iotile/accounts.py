@@ -148,7 +148,8 @@ class Accounts:
     async def _read(self, token: str) -> tuple[Person, Claims]:
         claims = self._tokens.read(token)
         person = self._people.get(claims.account)
-        if person is None:
+        # A token of a later generation than we remember is of a login after another server's change.
+        if person is None or person.generation < claims.generation:
             person = await self._find("a.id = %s", claims.account)
             if person is not None:
                 self._people.put(claims.account, person)

@@ -74,7 +74,7 @@ async def record_one(connection: Connection, reading: NewReading, account: int) 
     return int(row[0])
 
 
-async def record(connection: Connection, readings: Sequence[NewReading], account: int) -> None:
+async def record(connection: Connection, readings: Sequence[NewReading], account: int | None) -> None:
     """Record readings, all of them or none."""
     await begin_streams(connection, {reading.key for reading in readings}, account)
     copy = f"COPY carto_like.iotile_stream_data ({_COLUMNS}) FROM STDIN".encode()
@@ -83,7 +83,7 @@ async def record(connection: Connection, readings: Sequence[NewReading], account
             await sink.write_row(reading.row)
 
 
-async def begin_streams(connection: Connection, keys: Iterable[StreamKey], account: int) -> None:
+async def begin_streams(connection: Connection, keys: Iterable[StreamKey], account: int | None) -> None:
     """Make the records of streams that have none, where their variables are described."""
     wanted = sorted(set(keys))
     await connection.execute(
