@@ -1,93 +1,203 @@
-"""The examples for IOTile Cloud run; sensors answer from a server with two readings."""
+"""The examples for IOTile Cloud run, on the real platform, and do what they say.
+
+They run in this process, as programs of their own would spend ten times as long on importing.
+"""
 
 from __future__ import annotations
 
-import http.server
-import json
-import os
-import subprocess
+import runpy
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, ClassVar
-from urllib.parse import urlsplit
+from typing import Any
 
 import pytest
 
+from carto_like.iotile.api.connection import Api as IOTile
+from carto_like.iotile.utils import main as script_frame
+from carto_like.server.iotile.bed import IOTileCloud
 from tests.support.api import Api, TestAccount
+from tests.support.reports import binary_report
 from tests.support.rows import rows_of
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "iotile"
-STREAM = "s--0000-0001--0000-0000-0000-0002--5001"
-READINGS = [
-    {"timestamp": "2026-05-01T10:00:00Z", "value": 1.0, "output_value": 1.5},
-    {"timestamp": "2026-05-01T11:00:00Z", "value": 2.0, "output_value": 2.5},
-]
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples" / "iotile"
+METERS = ROOT / "tests" / "e2e" / "iotile_data" / "meters.json"
+DEVICE = "d--0000-0000-0000-00d2"
+STREAM = "s--0000-0077--0000-0000-0000-00d2--5001"
+EMAIL, PASSWORD = "ana@example.org", "correct horse"
+
+Run = Callable[..., str]
 
 
-class Sensors(http.server.BaseHTTPRequestHandler):
-    """One stream of one device; whoever brings no token is refused."""
-
-    answers: ClassVar[dict[str, Any]] = {
-        "/api/v1/stream/": {"next": None, "results": [{"slug": STREAM}]},
-        f"/api/v1/stream/{STREAM}/data/": {"next": None, "results": READINGS},
-        "/api/v1/device/d--0000-0000-0000-0002/": {"lat": 41.15, "lon": -8.61},
-    }
-
-    def do_GET(self) -> None:
-        allowed = self.headers.get("Authorization") == "token sensor-token"
-        body = json.dumps(self.answers[urlsplit(self.path).path]).encode()
-        self.send_response(200 if allowed else 401)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+@pytest.fixture(scope="module")
+def cloud(iotile_cloud: IOTileCloud) -> IOTileCloud:
+    iotile_cloud.quick_add_user(EMAIL, PASSWORD)
+    iotile_cloud.add_data(METERS)
+    return iotile_cloud
 
 
 @pytest.fixture
-def sensors() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Sensors) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+def run(
+    cloud: IOTileCloud,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
+    """Run an example on the cloud, and answer what it prints."""
+    monkeypatch.setenv("IOTILE_DOMAIN", cloud.url)
+    monkeypatch.setenv("IOTILE_EMAIL", EMAIL)
+    monkeypatch.setenv("IOTILE_PASSWORD", PASSWORD)
+
+    def start(script: str, *arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        code: Any = None
+        try:
+            runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+        except SystemExit as end:
+            code = end.code
+        assert code in (None, 0)
+        return capsys.readouterr().out
+
+    return start
 
 
-def run(script: str, *arguments: str, **variables: str) -> str:
-    command = [sys.executable, "-W", "error", str(EXAMPLES / script), *arguments]
-    environment = {**os.environ, **variables}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_slugs() -> None:
+def test_slugs(run: Run) -> None:
     out = run("slugs.py")
     assert "make s--0000-0005--0000-0000-0000-000a--5001" in out
     assert "variable: v--0000-0005--5001" in out
     assert "number 10." in out
 
 
-def test_last_year_to_table(sensors: str, api: Api, account: TestAccount) -> None:
-    out = run(
-        "last_year_to_table.py",
-        "p--0000-0001",
-        IOTILE_DOMAIN=sensors,
-        IOTILE_TOKEN="sensor-token",
-        CARTO_API_URL=account.base_url,
-        CARTO_API_KEY=account.api_key,
+def test_login(run: Run) -> None:
+    assert run("login.py").splitlines()[1:] == [
+        "The token is good for another week.",
+        f"The account's address is {EMAIL}.",
+        "A key that does not expire sees 1 organizations.",
+        "Logged out: the token is None.",
+    ]
+
+
+def test_orgs(run: Run) -> None:
+    assert run("orgs.py").splitlines() == [
+        "Made my-new-org.",
+        "Its name is taken: 400.",
+        "- arch-systems: Arch Systems",
+        "- my-new-org: My new Org",
+        "Read My new Org.",
+        "It is about: This is about my new org",
+        "It is about: Something else",
+        "Deleted: True.",
+        "It is gone.",
+    ]
+
+
+def test_filters(run: Run) -> None:
+    assert run("filters.py", "arch-systems").splitlines() == [
+        "1 projects by a filter, 1 below the organization.",
+        "p--0000-0077 Meters: 1 devices",
+        "All devices: Meter",
+    ]
+
+
+def test_stream_data(run: Run) -> None:
+    lines = run("stream_data.py", STREAM).splitlines()
+    assert [line.split()[0] for line in lines[:3]] == [
+        f"2017-01-10T10:{minute:02d}:00Z" for minute in (8, 9, 10)
+    ]
+    assert lines[3:] == [
+        "5 readings in five minutes, two to a page",
+        "from 0.0307 to 0.0338",
+        "The device sent 110, which is 41639.5.",
+    ]
+
+
+def test_script(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script_frame, "getpass", lambda: PASSWORD)
+    out = run("script.py", "-u", EMAIL, "--stream", STREAM, "--last", 2)
+    assert out.splitlines() == ["2017-01-10T10:09:00Z: 0.0335", "2017-01-10T10:10:00Z: 0.0338"]
+
+
+def test_accumulation_report(run: Run) -> None:
+    out = run("accumulation_report.py", "p--0000-0077", DEVICE, STREAM)
+    per_stream = [line for line in out.splitlines() if line.startswith("s--")]
+    assert len(per_stream) == 2
+    assert f"{STREAM}: 0.3545 af" in per_stream
+    assert out.splitlines()[-1] == "Total: 4.8545"
+
+
+def test_upload(run: Run, cloud: IOTileCloud, tmp_path: Path) -> None:
+    number = 0x77
+    cloud.quick_add_device("p--0000-0077", number, label="Pump")
+    report, recorded = tmp_path / "report.bin", tmp_path / "wave.json"
+    report.write_bytes(binary_report(number, [(0x5001, each, each, each) for each in range(1, 8)]))
+    recorded.write_text('{"x": [1, 2]}', "utf-8")
+    stream = STREAM.replace("00d2", f"{number:04x}")
+    assert run("upload.py", report, recorded, stream).splitlines() == [
+        "The report holds 7 readings.",
+        "The event of 2017-12-10T10:00:00Z has {'foo': 'bar'} and recorded:",
+        "{'x': [1, 2]}",
+    ]
+
+
+def test_mdo(run: Run) -> None:
+    assert run("mdo.py", STREAM).splitlines() == [
+        "110 from the device is 41639.5; the server says 41639.5.",
+        "That is 0.03376 af, and back again 37004.5.",
+    ]
+
+
+def test_trip(run: Run) -> None:
+    assert run("trip.py", "0xd2").splitlines() == [
+        "Meter of project Meters in arch-systems",
+        "18 points were recorded.",
+        "2017-01-10T10:01:00Z: peak 3, {'peak': 1}",
+        "2017-01-10T10:02:00Z: peak 3, {'peak': 2}",
+        "2017-01-10T10:03:00Z: nothing was recorded",
+    ]
+
+
+def test_data_frame(run: Run) -> None:
+    assert run("data_frame.py", STREAM).splitlines() == [
+        "11 rows of CSV, mean 39746.8",
+        "11 readings, mean 39746.8",
+    ]
+
+
+def test_last_year_of_fifty_streams(
+    run: Run, cloud: IOTileCloud, api: Api, account: TestAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some readings are older than a year, and one device has no position."""
+    project, slug = cloud.quick_add_project("Fields")
+    variables = [cloud.quick_add_variable(project, lid, multiplication_factor=2) for lid in range(1, 6)]
+    now = datetime.now(timezone.utc)
+    ages = (400, 300, 200, 1)
+    for place in range(10):
+        position: dict[str, Any] = {} if place == 9 else {"lon": -8.0 - place / 10, "lat": 41.0}
+        device = cloud.quick_add_device(project, **position)
+        for variable in variables:
+            stream = cloud.quick_add_stream(device, variable)
+            moments = [now - timedelta(days=age) for age in ages]
+            points = [{"timestamp": moment.isoformat(), "int_value": 3} for moment in moments]
+            cloud.quick_add_points(stream, points)
+    iotile = IOTile(cloud.url)
+    assert iotile.login(email=EMAIL, password=PASSWORD)
+    monkeypatch.setenv("IOTILE_TOKEN", iotile.auth.token.get()["token"])
+    monkeypatch.setenv("CARTO_API_URL", account.base_url)
+    monkeypatch.setenv("CARTO_API_KEY", account.api_key)
+    assert run("last_year_to_table.py", slug) == "150 readings are in readings\n"
+    landed = rows_of(
+        api,
+        "SELECT count(DISTINCT stream) AS streams, count(DISTINCT device) AS devices, sum(value) AS value,"
+        " count(the_geom) AS placed, min(ST_X(the_geom)) AS west, max(ST_X(the_geom)) AS east,"
+        " min(now() - recorded_at) > interval '23 hours' AS dated FROM readings",
     )
-    assert out == "2 readings are in readings\n"
-    landed = rows_of(api, "SELECT sum(value) AS value, min(ST_X(the_geom)) AS x FROM readings")
-    assert landed == [{"value": 4.0, "x": -8.61}]
+    expected = {"streams": 50, "devices": 10, "value": 900.0, "placed": 135, "west": -8.8, "east": -8.0}
+    assert landed == [{**expected, "dated": True}]
 
 
 def test_every_example_is_tested() -> None:
     text = Path(__file__).read_text("utf-8")
     scripts = sorted(path.name for path in EXAMPLES.glob("*.py"))
-    assert scripts
+    assert len(scripts) >= 12
     assert [name for name in scripts if f'"{name}"' not in text] == []
