@@ -16,7 +16,9 @@ import pytest
 
 from carto_like.iotile.api.connection import Api as IOTile
 from carto_like.iotile.utils import main as script_frame
+from carto_like.server.background import BackgroundServer
 from carto_like.server.iotile.bed import IOTileCloud
+from tests.docs.test_pages import python_blocks
 from tests.support.api import Api, TestAccount
 from tests.support.reports import binary_report
 from tests.support.rows import rows_of
@@ -201,3 +203,40 @@ def test_every_example_is_tested() -> None:
     scripts = sorted(path.name for path in EXAMPLES.glob("*.py"))
     assert len(scripts) >= 12
     assert [name for name in scripts if f'"{name}"' not in text] == []
+
+
+def test_the_page_about_a_server_of_your_own(
+    cloud: IOTileCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The part that makes things through the API, on our server instead of the one it names."""
+    (block,) = (block for block in python_blocks("iotile") if "api.org.post" in block)
+    name = cloud.quick_add_user("maker@example.org", PASSWORD)
+    monkeypatch.chdir(tmp_path)
+    block = block.replace("http://127.0.0.1:8080/iotile", cloud.url).replace('"..."', repr(PASSWORD))
+    block = block.replace("ana@example.org", name)
+    making, uploading = block.strip().rsplit("\n", 1)
+    names: dict[str, Any] = {"Api": IOTile}
+    exec(compile(making, "iotile.rst", "exec"), names)
+    content = binary_report(names["device"]["id"], [(0x5001, 1, 1, 1)])
+    (tmp_path / "report.bin").write_bytes(content)
+    exec(compile(uploading, "iotile.rst", "exec"), names)
+    assert names["api"].stream(names["stream"]["slug"]).data.get()["count"] == 2
+
+
+def test_the_page_about_tests(iotile_server: BackgroundServer, cloud: IOTileCloud, tmp_path: Path) -> None:
+    """Last in this module, as it empties the cloud."""
+    (block,) = (block for block in python_blocks("iotile") if "iotile_cloud_private" in block)
+    page = (ROOT / "doc" / "iotile.rst").read_text("utf-8")
+    described = page.partition(".. code-block:: json\n")[2]
+    (tmp_path / "data.json").write_text(described, "utf-8")
+    fresh = IOTileCloud(iotile_server)
+    fresh.reset()
+    names: dict[str, Any] = {"Api": IOTile}
+    exec(compile(block, "iotile.rst", "exec"), names)
+    names["test_my_script"](fresh)
+    fresh.reset()
+    fresh.quick_add_user(EMAIL, PASSWORD)
+    fresh.add_data(tmp_path / "data.json")
+    api = IOTile(fresh.url)
+    assert api.login(email=EMAIL, password=PASSWORD)
+    assert api.data.get(filter="s--0077--0097--5001")["count"] == 1

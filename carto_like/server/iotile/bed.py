@@ -62,7 +62,7 @@ class IOTileCloud:
         self._accounts, self._org, self.stream_folder = [], None, None
 
     def add_data(self, path: str | Path) -> None:
-        """Add what a JSON file describes; see the page "Testing your own jobs".
+        """Add what a JSON file describes; see the page "IOTile Cloud".
 
         Raises:
             ValueError: it describes something that does not exist, or does not say enough about it.
