@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.api import TestAccount, make_account
 from tests.support.iotile import IOTileApi
+from tests.support.reports import binary_report
 from tests.support.server import RunningServer
 
 Json = dict[str, Any]
@@ -300,6 +301,42 @@ def test_claiming(me: IOTileApi, stranger: IOTileApi, farm: Farm) -> None:
     claimed = me.post(f"{path}claim/", json={"project": farm.project["slug"]})
     assert claimed.json()["project"] == farm.project["id"]
     assert me.post(f"{path}unclaim/").status_code == 204
+
+
+def test_a_device_changes_hands(me: IOTileApi, farm: Farm, platform_server: RunningServer) -> None:
+    """Who claims it next learns nothing of what it did before."""
+    eva = IOTileApi(platform_server).login(make_account(platform_server))
+    org = made(eva.post("org/", json={"name": f"Next {uuid4().hex[:8]}"}))
+    project = made(eva.post("project/", json={"name": "Next", "org": org["slug"]}))
+    before = made(me.post("project/", json={"name": "Before", "org": farm.org["slug"]}))
+    device = made(me.post("device/", json={"project": before["id"], "label": "Ours", "lat": 1}))
+    path = f"device/{device['slug']}/"
+    made(me.post("property/", json={"target": device["slug"], "name": "secret", "value": 1}))
+    fleet = made(me.post("fleet/", json={"name": "Old", "org": farm.org["slug"]}))
+    made(me.post(f"fleet/{fleet['slug']}/devices/", json={"device": device["slug"]}))
+    report = binary_report(device["id"], [(0x5001, number, number, number) for number in (1, 2)])
+    sent = me.post(
+        "streamer/report/", params={"timestamp": "2024-05-01T10:00:00Z"}, files={"file": ("r.bin", report)}
+    )
+    assert made(sent) == {"count": 2}
+    assert me.post(f"{path}unclaim/").status_code == 204
+    claimed = eva.post(f"{path}claim/", json={"project": project["id"]}).json()
+    assert (claimed["label"], claimed["lat"], claimed["org"]) == ("", None, org["slug"])
+    assert eva.get("property/", params={"target": device["slug"]}).json()["results"] == []
+    assert eva.get(f"{path}extra/").json()["stream_counts"] == {}
+    stream = f"s--{before['gid']}--{device['gid']}--5001"
+    for list_of in ("data/", "event/"):
+        for filtered in (device["slug"], stream, f"v--{before['gid']}--5001"):
+            assert eva.get(list_of, params={"filter": filtered}).json()["count"] == 0, (list_of, filtered)
+    assert eva.get("stream/", params={"device": device["slug"], "all": 1}).json()["count"] == 0
+    streamer = f"t--{device['gid']}--0000"
+    assert eva.get("streamer/report/", params={"streamer": streamer}).json()["count"] == 0
+    (own,) = me.get("streamer/report/", params={"streamer": streamer}).json()["results"]
+    for address in (f"streamer/report/{own['id']}/", f"streamer/report/{own['id']}/file/"):
+        assert me.get(address).status_code == 200
+        assert eva.get(address).status_code == 404
+    assert me.get(f"fleet/{fleet['slug']}/devices/").json()["count"] == 0
+    assert me.get("data/", params={"filter": stream}).json()["count"] == 2, "what it recorded stays"
 
 
 def test_stream_counts(me: IOTileApi, farm: Farm, admin: psycopg.Connection[Any]) -> None:

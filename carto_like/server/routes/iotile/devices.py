@@ -102,12 +102,11 @@ async def claim(call: Call) -> Response:
 
 
 async def unclaim(call: Call) -> Response:
-    """Let a device belong to nobody again; its readings stay in the project."""
+    """Let a device belong to nobody again; what it recorded stays, what was said about it goes."""
     async with call.platform.database.metadata() as connection:
         device = await the_device(call, connection)
         await call.require_admin(connection, device["org_id"])
-        nobody = {"project": None, "org": None, "claimed_by": None, "claimed_on": None}
-        await update(connection, devices.TABLE, device["id"], nobody)
+        await devices.unclaim(connection, device["id"])
     return no_content()
 
 

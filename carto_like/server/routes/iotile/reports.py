@@ -30,8 +30,7 @@ from carto_like.server.services.iotile.slugs import (
 _OFFSET = re.compile(r"[+-]\d\d:?\d\d$")
 _SOURCE = (
     "FROM carto_like.iotile_streamer_report r JOIN carto_like.iotile_streamer s ON s.id = r.streamer"
-    " JOIN carto_like.iotile_device d ON d.id = s.device"
-    " JOIN carto_like.iotile_org_member m ON m.org = d.org AND m.account = %(account)s AND m.is_active"
+    " JOIN carto_like.iotile_org_member m ON m.org = r.org AND m.account = %(account)s AND m.is_active"
     " LEFT JOIN carto_like.iotile_account a ON a.id = r.created_by"
     " LEFT JOIN carto_like.users u ON u.id = a.user_id WHERE true"
 )

@@ -99,10 +99,12 @@ async def deliver(connection: Connection, delivery: Delivery, account: int) -> U
         await connection.execute(
             "INSERT INTO carto_like.iotile_streamer_report (streamer, original_first_id, original_last_id,"
             " actual_first_id, actual_last_id, sent_timestamp, device_sent_timestamp, incremental_id, ext,"
-            " created_by) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+            " created_by, org) SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, d.org"
+            " FROM carto_like.iotile_device d WHERE d.id = %s RETURNING id",
             (
                 *(streamer, delivery.first, delivery.last, min(ids, default=None), max(ids, default=None)),
                 *(delivery.sent, delivery.device_sent, delivery.report_id, delivery.extension, account),
+                delivery.sender.device,
             ),
         )
     ).fetchone()

@@ -252,6 +252,8 @@ CREATE TABLE carto_like.iotile_streamer (
 CREATE TABLE carto_like.iotile_streamer_report (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     streamer bigint NOT NULL REFERENCES carto_like.iotile_streamer (id) ON DELETE CASCADE,
+    -- Whose device it was then: a device that changes hands takes no readings of others with it.
+    org uuid REFERENCES carto_like.iotile_org (id) ON DELETE CASCADE,
     original_first_id bigint NOT NULL,
     original_last_id bigint NOT NULL,
     actual_first_id bigint,
@@ -266,6 +268,8 @@ CREATE TABLE carto_like.iotile_streamer_report (
 );
 CREATE INDEX iotile_streamer_report_streamer_idx
     ON carto_like.iotile_streamer_report (streamer, created_on, id);
+
+CREATE INDEX iotile_streamer_report_org_idx ON carto_like.iotile_streamer_report (org);
 
 CREATE TABLE carto_like.iotile_report_chunk (
     report uuid NOT NULL REFERENCES carto_like.iotile_streamer_report (id) ON DELETE CASCADE,
