@@ -141,6 +141,21 @@ def password(home: Home, name: str, password_file: TextIO | None) -> None:
 @user.command()
 @click.argument("name")
 @at_home
+@click.option("--revoke", is_flag=True, help="Let the user do so no longer.")
+def staff(home: Home, name: str, revoke: bool) -> None:
+    """Let the user NAME keep the catalogues of IOTile Cloud: units, sensor graphs, device templates."""
+
+    async def work(platform: Platform) -> None:
+        account = await _known(platform, name)
+        await Accounts(platform.database, platform.secrets).set_staff(account.id, not revoke)
+
+    _on_platform(home, work)
+    click.echo(f"User {name} is {'no longer' if revoke else 'now'} of the staff.")
+
+
+@user.command()
+@click.argument("name")
+@at_home
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(home: Home, name: str, yes: bool) -> None:
     """Delete a user with all datasets, tables and keys; running queries of that user end."""

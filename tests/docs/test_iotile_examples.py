@@ -221,6 +221,14 @@ def test_the_page_about_a_server_of_your_own(
     (tmp_path / "report.bin").write_bytes(content)
     exec(compile(uploading, "iotile.rst", "exec"), names)
     assert names["api"].stream(names["stream"]["slug"]).data.get()["count"] == 2
+    (units,) = (block for block in python_blocks("iotile") if "api.vartype.post" in block)
+    platform = cloud.server.app.platform
+    user = cloud.server.on_server(platform.users.get(name))
+    assert user is not None
+    cloud.server.on_server(cloud.server.app.iotile.site.accounts.set_staff(user.id, True))
+    exec(compile(units, "iotile.rst", "exec"), names)
+    reading = names["api"].stream(names["stream"]["slug"]).data.get(lastn=1)["results"][0]
+    assert reading["output_value"] == pytest.approx(3.78541 * reading["int_value"])
 
 
 def test_the_page_about_tests(iotile_server: BackgroundServer, cloud: IOTileCloud, tmp_path: Path) -> None:

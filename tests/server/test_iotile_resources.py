@@ -583,3 +583,42 @@ def test_items_that_come_meanwhile_do_not_shift_a_page(me: IOTileApi, farm: Farm
     made(me.post("org/", json={"name": "0 first of all " + uuid4().hex[:6]}))
     following = me.get(first["next"]).json()
     assert not {item["slug"] for item in first["results"]} & {item["slug"] for item in following["results"]}
+
+
+def test_staff_keeps_the_catalogues(me: IOTileApi, ana: TestAccount, farm: Farm) -> None:
+    name = f"Volume {uuid4().hex[:6]}"
+    slug = name.lower().replace(" ", "-")
+    body = {
+        "name": name,
+        "storage_units_full": "Liters",
+        "input_units": [{"unit_full": "Gallons", "unit_short": "g", "m": 378541, "d": 100000}],
+        "output_units": [{"slug": f"{slug}-l", "unit_full": "Liters", "decimal_places": 1}],
+    }
+    server = me.server
+    accounts = server.app.iotile.site.accounts
+    assert me.post("vartype/", json=body).status_code == 403
+    server.on_server(accounts.set_staff(ana.account.id, True))
+    try:
+        vartype = made(me.post("vartype/", json=body))
+        assert [unit["slug"] for unit in vartype["input_units"]] == [f"in--{slug}--gallons"]
+        units = {"input_unit": f"in--{slug}--gallons", "output_unit": f"{slug}-l", "var_type": slug}
+        changed = me.patch(f"variable/{farm.variable['slug']}/", json=units).json()
+        assert (changed["input_unit"]["m"], changed["output_unit"]["unit_full"]) == (378541, "Liters")
+        assert me.get(f"variable/{farm.variable['slug']}/type/").json() == vartype
+        for wrong, field in (
+            (body, "slug"),
+            ({"name": "x", "input_units": [{"unit_full": "x", "d": 0}]}, "input_units"),
+            ({"name": "x", "output_units": 5}, "output_units"),
+            ({"name": "x", "output_units": [5]}, "output_units"),
+            ({}, "name"),
+        ):
+            answer = me.post("vartype/", json=wrong)
+            assert (answer.status_code, list(answer.json())) == (400, [field])
+        assert me.get("vartype/x/").status_code == 404, "nothing half-written"
+        assert me.delete(f"vartype/{slug}/").status_code == 204
+        assert me.get(f"variable/{farm.variable['slug']}/").json()["output_unit"] is None
+        graph = made(me.post("sg/", json={"slug": slug, "major_version": 1}))
+        assert me.get(f"sg/{slug}/").json() == graph
+        assert me.post("sg/", json={"slug": slug}).status_code == 400
+    finally:
+        server.on_server(accounts.set_staff(ana.account.id, False))

@@ -15,6 +15,7 @@ from carto_like.server.settings import Settings
 from tests.support.api import Api, TestAccount, make_account
 from tests.support.iotile import IOTileApi
 from tests.support.server import RunningServer
+from tests.support.serving import wait_for
 
 Run = Callable[..., Result]
 
@@ -95,6 +96,17 @@ def test_deleting_asks_first(run: Run, account: TestAccount, api: Api) -> None:
 def test_wrong_options(run: Run) -> None:
     assert "--org-admin needs --organization" in run("create", unique("ana"), "--org-admin", code=2).output
     assert "There is no user" in run("join", unique("nobody"), "city", code=1).output
+
+
+def test_staff(run: Run, platform_server: RunningServer) -> None:
+    name = unique("ana")
+    me = IOTileApi(platform_server).login(make_account(platform_server, name))
+    body = {"slug": unique("graph")}
+    assert me.post("sg/", json=body).status_code == 403
+    run("staff", name)
+    wait_for(lambda: me.post("sg/", json=body).status_code == 201, "other servers do not hear of it")
+    run("staff", name, "--revoke")
+    wait_for(lambda: me.post("sg/", json=body).status_code == 403, "other servers do not hear of it")
 
 
 def test_password(run: Run, platform_server: RunningServer, tmp_path: Path) -> None:

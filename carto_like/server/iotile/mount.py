@@ -17,6 +17,7 @@ from carto_like.server.platform import Platform
 from carto_like.server.requestlog import Exchange
 from carto_like.server.routes.iotile import (
     auth,
+    catalogues,
     data,
     devices,
     events,
@@ -48,6 +49,7 @@ _FAMILIES: tuple[Callable[[Site], list[Route]], ...] = (
     devices.routes,
     streams.routes,
     fleets.routes,
+    catalogues.routes,
 )
 
 

@@ -1,4 +1,4 @@
-"""``fleet/``, ``property/``, ``sg/`` and ``dt/``."""
+"""``fleet/`` and ``property/``: devices that belong together, and facts about things."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from carto_like.server.iotile import shapes
-from carto_like.server.iotile.call import Call, Handler, Site, answer, no_content, route
+from carto_like.server.iotile.call import Call, Site, answer, no_content, route
 from carto_like.server.iotile.fields import Field, flag, number, one_of, read, text
 from carto_like.server.iotile.filters import by_org
 from carto_like.server.iotile.lists import SMALL
@@ -149,24 +149,6 @@ async def one_property(call: Call) -> Response:
     return answer(shapes.fact(fact))
 
 
-def catalogue(kind: str) -> tuple[Handler, Handler]:
-    """The list and the detail of sensor graphs (``sg``) or device templates (``dt``)."""
-    things = fleets.catalogue(kind)
-
-    async def listed(call: Call) -> Response:
-        return await call.list_of(things, call.where(), SMALL, shapes.catalogued)
-
-    async def one_of_them(call: Call) -> Response:
-        slug = call.path["slug"]
-        if "\0" in slug:
-            raise not_found()
-        async with call.platform.database.metadata() as connection:
-            where = call.where().add("c.slug = %(slug)s", slug=slug)
-            return answer(shapes.catalogued(await call.find(connection, things, where)))
-
-    return listed, one_of_them
-
-
 async def _device(call: Call, connection: Connection, name: str) -> int:
     found = slugs.device_number(name)
     where = call.where().add("d.id = %(id)s", id=found)
@@ -228,16 +210,12 @@ def _value(body: dict[str, Any], kind: str | None) -> dict[str, str]:
 
 
 def routes(site: Site) -> list[Route]:
-    """The routes of fleets, properties and of what belongs to nobody."""
+    """The routes of fleets and properties."""
     changing = ("GET", "PUT", "PATCH", "DELETE")
-    found = [
+    return [
         route(site, "/fleet", collection, methods=("GET", "POST")),
         route(site, "/fleet/{fleet}", one, methods=changing),
         route(site, "/fleet/{fleet}/devices", its_devices, methods=("GET", "POST", "DELETE")),
         route(site, "/property", properties, methods=("GET", "POST")),
         route(site, "/property/{property}", one_property, methods=changing),
     ]
-    for kind in ("sg", "dt"):
-        listed, detail = catalogue(kind)
-        found += [route(site, f"/{kind}", listed), route(site, f"/{kind}/{{slug}}", detail)]
-    return found

@@ -14,7 +14,7 @@ from carto_like.server.services.iotile.fleets import FLEET
 from carto_like.server.services.iotile.kinds import Kind, Record, Where, find
 from carto_like.server.services.iotile.orgs import ORG
 from carto_like.server.services.iotile.projects import PROJECT
-from carto_like.server.services.iotile.streams import STREAM, VARIABLE
+from carto_like.server.services.iotile.streams import STREAM, VARIABLE, VARTYPE
 
 
 async def the_org(call: Call, connection: Connection) -> Record:
@@ -58,6 +58,13 @@ async def the_stream(call: Call, connection: Connection) -> Record:
     if key is None:
         raise not_found()
     return await call.find(connection, STREAM, of_stream(call.where(), key))
+
+
+async def the_vartype(call: Call, connection: Connection, slug: str | None) -> Record:
+    """What is measured, by its slug; raises 404."""
+    if slug is None or "\0" in slug:
+        raise not_found()
+    return await call.find(connection, VARTYPE, call.where().add("t.slug = %(slug)s", slug=slug))
 
 
 async def the_fleet(call: Call, connection: Connection) -> Record:

@@ -1,4 +1,4 @@
-"""``vartype/``, ``variable/`` and ``stream/``: what is measured, in which units, and where."""
+"""``variable/`` and ``stream/``: what is measured, and where."""
 
 from __future__ import annotations
 
@@ -13,16 +13,22 @@ from carto_like.server.iotile import shapes
 from carto_like.server.iotile.call import Call, Site, answer, no_content, route
 from carto_like.server.iotile.fields import Field, flag, number, one_of, read, real, text
 from carto_like.server.iotile.filters import by_flag, by_key, by_org, by_project
-from carto_like.server.iotile.lists import LARGE, MIDDLE, SMALL
+from carto_like.server.iotile.lists import LARGE, MIDDLE
 from carto_like.server.iotile.parameters import flag_of, object_of, text_of
-from carto_like.server.iotile.problems import invalid_texts, not_found, wrong
+from carto_like.server.iotile.problems import invalid_texts, wrong
 from carto_like.server.pool import Connection
-from carto_like.server.routes.iotile.found import named_project, of_stream, the_stream, the_variable
+from carto_like.server.routes.iotile.found import (
+    named_project,
+    of_stream,
+    the_stream,
+    the_variable,
+    the_vartype,
+)
 from carto_like.server.services.iotile import slugs
 from carto_like.server.services.iotile.devices import DATABLOCK, DEVICE
 from carto_like.server.services.iotile.kinds import Where, delete, find, insert, update
 from carto_like.server.services.iotile.projects import PROJECT
-from carto_like.server.services.iotile.streams import STREAM, STREAM_TABLE, VARIABLE, VARIABLE_TABLE, VARTYPE
+from carto_like.server.services.iotile.streams import STREAM, STREAM_TABLE, VARIABLE, VARIABLE_TABLE
 
 _FACTORS = {
     "multiplication_factor": Field(number(but=0)),
@@ -64,17 +70,6 @@ _NEW_STREAM = {
 _UNITS = ("var_type", "input_unit", "output_unit")
 
 
-async def vartypes(call: Call) -> Response:
-    """List what can be measured."""
-    return await call.list_of(VARTYPE, call.where(), SMALL, shapes.vartype)
-
-
-async def one_vartype(call: Call) -> Response:
-    """Read one of the things that can be measured."""
-    async with call.platform.database.metadata() as connection:
-        return answer(shapes.vartype(await _vartype(call, connection, call.path["vartype"])))
-
-
 async def variables(call: Call) -> Response:
     """List variables; or make one in a project."""
     if call.method == "GET":
@@ -113,7 +108,7 @@ async def variable_type(call: Call) -> Response:
     """What a variable measures."""
     async with call.platform.database.metadata() as connection:
         variable = await the_variable(call, connection)
-        return answer(shapes.vartype(await _vartype(call, connection, variable["var_type"])))
+        return answer(shapes.vartype(await the_vartype(call, connection, variable["var_type"])))
 
 
 async def streams(call: Call) -> Response:
@@ -187,12 +182,6 @@ async def _recorder(call: Call, connection: Connection, name: str) -> int:
     return key
 
 
-async def _vartype(call: Call, connection: Connection, slug: str | None) -> dict[str, Any]:
-    if slug is None or "\0" in slug:
-        raise not_found()
-    return await call.find(connection, VARTYPE, call.where().add("t.slug = %(slug)s", slug=slug))
-
-
 async def _written(
     connection: Connection, table: str, identity: Any, values: Mapping[str, Any], unique: str
 ) -> Any:
@@ -214,10 +203,8 @@ async def _written(
 
 
 def routes(site: Site) -> list[Route]:
-    """The routes of types, variables and streams."""
+    """The routes of variables and streams."""
     return [
-        route(site, "/vartype", vartypes),
-        route(site, "/vartype/{vartype}", one_vartype),
         route(site, "/variable", variables, methods=("GET", "POST")),
         route(site, "/variable/{variable}", one_variable, methods=("GET", "PUT", "PATCH", "DELETE")),
         route(site, "/variable/{variable}/type", variable_type),

@@ -114,6 +114,15 @@ class Accounts:
             )
         self.forget()
 
+    async def set_staff(self, user_id: UUID, is_staff: bool) -> None:
+        """Say whether a user's account keeps the catalogues."""
+        async with self._database.metadata() as connection:
+            await connection.execute(
+                "UPDATE carto_like.iotile_account SET is_staff = %s, updated_at = now() WHERE user_id = %s",
+                (is_staff, user_id),
+            )
+        self.forget()
+
     def forget(self) -> None:
         """Drop what is remembered; to be called after an account changed."""
         self._people.clear()

@@ -9,7 +9,7 @@ from carto_like.server.pool import Connection
 from .kinds import MINE, Kind
 from .orgs import CREATOR
 
-FLEET_TABLE, PROPERTY_TABLE = "iotile_fleet", "iotile_property"
+FLEET_TABLE, PROPERTY_TABLE, CATALOG_TABLE = "iotile_fleet", "iotile_property", "iotile_catalog"
 
 FLEET = Kind(
     columns={

@@ -6,6 +6,7 @@ from .kinds import MINE, Kind
 from .orgs import CREATOR
 
 VARIABLE_TABLE, STREAM_TABLE = "iotile_variable", "iotile_stream"
+VARTYPE_TABLE, UNIT_TABLE = "iotile_vartype", "iotile_vartype_unit"
 
 _UNIT = (
     "(SELECT jsonb_build_object('slug', u.slug, 'unit_full', u.unit_full, 'unit_short', u.unit_short, "
