@@ -49,6 +49,8 @@ class Farm:
 
     def __init__(self, target: Target) -> None:
         self.target = target
+        accounts = target.server.app.iotile.site.accounts
+        target.server.on_server(accounts.set_staff(target.account.account.id, True))
         self.api = IOTileApi(target.server).login(target.account)
         self.known: dict[str, list[str]] = {}
         self.furnish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
@@ -10,6 +11,7 @@ import psycopg
 import pytest
 
 from carto_like.server.services.iotile import tokens
+from tests.conftest import MakeServer
 from tests.support.api import TestAccount, make_account
 from tests.support.iotile import IOTileApi
 from tests.support.server import RunningServer
@@ -158,3 +160,49 @@ def test_addresses_and_verbs(nobody: IOTileApi, me: IOTileApi) -> None:
     broken = nobody.post("auth/login/", data=b"{", headers={"Content-Type": "application/json"})
     assert broken.status_code == 400
     assert broken.json()["detail"].startswith("JSON parse error")
+
+
+def test_log_lines_hold_no_secret(
+    nobody: IOTileApi, account: TestAccount, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "carto_like.server"):
+        logging.getLogger("carto_like.server.request").addHandler(caplog.handler)
+        try:
+            me = nobody.login(account)
+            token = me.get("auth/token/").json()["token"]
+            me.get("auth/user-info/", params={"token": token})
+            IOTileApi(nobody.server, f"token {token}x").get("org/")
+        finally:
+            logging.getLogger("carto_like.server.request").removeHandler(caplog.handler)
+    said = caplog.text + str([record.__dict__ for record in caplog.records])
+    assert "/iotile/api/v1/auth/login" in said
+    assert account.name in said, "lines say whose request it was"
+    for secret in (account.api_key, token, str(me.authorization).split()[1]):
+        assert secret not in said
+
+
+def test_what_goes_wrong_inside_is_told_in_the_same_words(
+    me: IOTileApi, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise RuntimeError("secret details")
+
+    def lost(*_: Any) -> None:
+        raise psycopg.OperationalError("secret details")
+
+    accounts = me.server.app.iotile.site.accounts
+    for failure, text in ((broken, "Unexpected error"), (lost, "cannot connect to the database")):
+        with monkeypatch.context() as patched, caplog.at_level(logging.CRITICAL):
+            patched.setattr(accounts, "by_signed_token", failure)
+            answer = me.get("org/", headers={"X-Request-Id": "mine"})
+        assert answer.status_code == 500
+        assert answer.json() == {"detail": text, "request_id": "mine"}
+    assert me.get("org/").status_code == 200
+
+
+def test_bodies_have_a_limit(make_server: MakeServer, account: TestAccount) -> None:
+    small = IOTileApi(make_server(body_max_bytes=1000))
+    answer = small.post("auth/login/", json={"email": "x" * 1000, "password": "x"})
+    assert answer.status_code == 413
+    assert list(answer.json()) == ["detail"]
+    assert small.login(account).request("HEAD", "org/").content == b""
