@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from typing import Any, TypeAlias
 
+import anyio.lowlevel
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -19,7 +20,7 @@ from carto_like.server.services.iotile.accounts import Accounts, Person
 from carto_like.server.services.iotile.kinds import Kind, Record, Where, find
 from carto_like.server.services.iotile.tokens import TokenError
 
-from .lists import Cursors, Listing, Page, Paging, Sizes, answer_of, read_page, read_paging
+from .lists import CHUNK, Cursors, Listing, Page, Paging, Sizes, answer_of, read_page, read_paging
 from .problems import detail, forbidden, not_found, unauthorized
 
 _SIGNED = "jwt"
@@ -103,7 +104,11 @@ class Call:
         paging = self.paging(sizes)
         async with self.platform.database.metadata() as connection:
             page = await read_page(connection, listing, paging)
-        return self.page(page, [shape(row) for row in page.rows])
+        items: list[Any] = []
+        for begin in range(0, len(page.rows), CHUNK):
+            items += map(shape, page.rows[begin : begin + CHUNK])
+            await anyio.lowlevel.checkpoint()
+        return self.page(page, items)
 
     async def list_of(
         self, kind: Kind, where: Where, sizes: Sizes, shape: Callable[[Record], Any]

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+import anyio.lowlevel
 import orjson
 from starlette.requests import Request
 
@@ -24,6 +25,8 @@ from carto_like.server.pool import Connection
 
 from .problems import invalid_page
 
+CHUNK = 250
+"""Items that are worked on before others have their turn."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _SIGNATURE = 16
 _MICROSECOND = timedelta(microseconds=1)
@@ -186,7 +189,10 @@ async def read_page(connection: Connection, listing: Listing, paging: Paging) ->
         f" ORDER BY {keys} LIMIT %(list_size)s OFFSET %(list_offset)s",
         values,
     )
-    rows = await cursor.fetchall()
+    rows: list[tuple[Any, ...]] = []
+    while chunk := await cursor.fetchmany(CHUNK):
+        rows += chunk
+        await anyio.lowlevel.checkpoint()
     if not rows and number > 1:
         raise invalid_page()
     width = len(listing.keys)

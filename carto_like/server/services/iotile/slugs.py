@@ -7,6 +7,7 @@ A request may leave out leading groups of a slug, but no digits in a group: ``d-
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from carto_like.pure.gids import gid_split, groups_of, padded_number
@@ -16,6 +17,9 @@ _TERM = re.compile(r"[0-9a-fA-F]{4}(-[0-9a-fA-F]{4})*")
 _DEVICE_BITS = 48
 _VARIABLE_BITS = 16
 _SIGN = 1 << 63
+
+# A list of streams tells the same few devices and variables thousands of times.
+_groups = lru_cache(maxsize=8192)(groups_of)
 
 
 class StreamKey(NamedTuple):
@@ -107,38 +111,38 @@ def make_variable_key(project: int, local: int) -> int:
 
 def project_slug(number: int) -> str:
     """``p--0000-0001``."""
-    return f"p--{groups_of(number, _PROJECT)}"
+    return f"p--{_groups(number, _PROJECT)}"
 
 
 def device_slug(key: int) -> str:
     """``d--0000-0000-0000-0001``; a block's with the block in the first group."""
-    return f"d--{groups_of(unsigned(key), _DEVICE)}"
+    return f"d--{_groups(unsigned(key), _DEVICE)}"
 
 
 def block_slug(key: int) -> str:
     """``b--0001-0000-0000-0001``."""
-    return f"b--{groups_of(unsigned(key), _DEVICE)}"
+    return f"b--{_groups(unsigned(key), _DEVICE)}"
 
 
 def fleet_slug(number: int) -> str:
     """``g--0000-0000-0001``."""
-    return f"g--{groups_of(number, _FLEET)}"
+    return f"g--{_groups(number, _FLEET)}"
 
 
 def variable_slug(key: int) -> str:
     """``v--0000-0001--5001``."""
-    return f"v--{groups_of(project_of(key), _PROJECT)}--{groups_of(local_of(key), _VARIABLE)}"
+    return f"v--{_groups(project_of(key), _PROJECT)}--{_groups(local_of(key), _VARIABLE)}"
 
 
 def stream_slug(key: StreamKey) -> str:
     """``s--0000-0001--0000-0000-0000-0002--5001``."""
-    project, local = groups_of(project_of(key.variable), _PROJECT), groups_of(local_of(key.variable), 1)
-    return f"s--{project}--{groups_of(unsigned(key.device), _DEVICE)}--{local}"
+    project, local = _groups(project_of(key.variable), _PROJECT), _groups(local_of(key.variable), 1)
+    return f"s--{project}--{_groups(unsigned(key.device), _DEVICE)}--{local}"
 
 
 def streamer_slug(device: int, index: int) -> str:
     """``t--0000-0000-0000-0001--0002``."""
-    return f"t--{groups_of(unsigned(device), _DEVICE)}--{groups_of(index, 1)}"
+    return f"t--{_groups(unsigned(device), _DEVICE)}--{_groups(index, 1)}"
 
 
 # What keys consist of
