@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -622,3 +623,33 @@ def test_staff_keeps_the_catalogues(me: IOTileApi, ana: TestAccount, farm: Farm)
         assert me.post("sg/", json={"slug": slug}).status_code == 400
     finally:
         server.on_server(accounts.set_staff(ana.account.id, False))
+
+
+def test_what_is_deleted_meanwhile_is_a_conflict(platform_server: RunningServer) -> None:
+    """The account is remembered for a second, in which it may go."""
+    account = make_account(platform_server)
+    api = IOTileApi(platform_server).login(account)
+    assert api.get("org/").status_code == 200
+    platform_server.on_server(platform_server.app.platform.users.delete(account.account))
+    answer = api.post("org/", json={"name": f"Late {uuid4().hex[:8]}"})
+    told = (answer.status_code, answer.json())
+    late = (401, {"detail": "User account is disabled or its password was changed."})
+    assert told in ((409, {"detail": "What this belongs to has just been deleted."}), late)
+
+
+def test_one_of_many_gets_the_name(me: IOTileApi) -> None:
+    name = f"Race {uuid4().hex[:8]}"
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(lambda _: me.post("org/", json={"name": name}).status_code, range(6)))
+    assert sorted(answers) == [201, 400, 400, 400, 400, 400]
+
+
+def test_one_of_many_claims_a_device(me: IOTileApi, farm: Farm) -> None:
+    device = made(me.post("device/", json={"project": farm.project["id"]}))
+    path = f"device/{device['slug']}/"
+    assert me.post(f"{path}unclaim/").status_code == 204
+    with ThreadPoolExecutor(6) as threads:
+        given = {"project": farm.project["id"]}
+        answers = list(threads.map(lambda _: me.post(f"{path}claim/", json=given).status_code, range(6)))
+    assert sorted(answers) == [200, 400, 400, 400, 400, 400]
+    assert me.post(f"{path}unclaim/").status_code == 204

@@ -138,6 +138,9 @@ def _explained(error: Exception, exchange: Exchange) -> Response | None:
 def _as_problem(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
+    if isinstance(error, psycopg.errors.ForeignKeyViolation):
+        # Looked at a moment before, and deleted by somebody else since.
+        return detail(409, "What this belongs to has just been deleted.")
     if isinstance(error, psycopg.OperationalError):
         return detail(500, UNREACHABLE)
     return detail(500, "Unexpected error")
