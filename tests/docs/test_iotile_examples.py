@@ -5,6 +5,7 @@ They run in this process, as programs of their own would spend ten times as long
 
 from __future__ import annotations
 
+import ast
 import runpy
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from carto_like.auth import APIKeyAuthClient
 from carto_like.iotile.api.connection import Api as IOTile
 from carto_like.iotile.utils import main as script_frame
 from carto_like.server.background import BackgroundServer
@@ -248,3 +250,32 @@ def test_the_page_about_tests(iotile_server: BackgroundServer, cloud: IOTileClou
     api = IOTile(fresh.url)
     assert api.login(email=EMAIL, password=PASSWORD)
     assert api.data.get(filter="s--0077--0097--5001")["count"] == 1
+
+
+def test_the_page_about_scripts_and_our_own_shape(
+    iotile_server: BackgroundServer, api: Api, account: TestAccount, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All that the page does on the hosted service, done on ours."""
+    fresh = IOTileCloud(iotile_server)
+    fresh.reset()
+    fresh.quick_add_user("ana@example.org", PASSWORD)
+    fresh.add_data(ROOT / "tests" / "contract" / "iotile_farm.json")
+    columns = (
+        "stream text, device text, recorded_at timestamptz, value float8, the_geom geometry(Point, 4326)"
+    )
+    rows_of(api, f"CREATE TABLE readings ({columns})")
+    blocks = [block for block in python_blocks("iotile") if "https://iotile.cloud" in block]
+    assert len(blocks) == 3
+    with APIKeyAuthClient(account.base_url, account.api_key) as auth_client:
+        names: dict[str, Any] = {"auth_client": auth_client}
+        for block in blocks:
+            block = block.replace("https://iotile.cloud", fresh.url).replace('"..."', repr(PASSWORD))
+            exec(compile(block, "iotile.rst", "exec"), names)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "1"
+    assert [round(value, 9) for value in ast.literal_eval(said[1])] == [8.0, 10.0, 12.0]
+    assert said[2].startswith("d--0000-0000-0000-0097 Pump 1 (-8.61, 41.15)")
+    assert len(said) == 7
+    assert rows_of(api, "SELECT count(*) AS rows, count(the_geom) AS placed FROM readings") == [
+        {"rows": 3, "placed": 3}
+    ]
