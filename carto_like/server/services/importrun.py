@@ -149,7 +149,8 @@ class _Run:
         async with self._platform.database.metadata() as conn:
             cursor = await conn.execute(
                 "SELECT c.oid::bigint, relname::text FROM pg_catalog.pg_class c "
-                "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY (%s::oid[]) AND n.nspname = %s "
+                "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+                "WHERE c.oid = ANY (%s::oid[]) AND n.nspname = %s "
                 "ORDER BY array_position(%s::bigint[], c.oid::bigint)",
                 (self._import.planned_oids, self._account.schema, self._import.planned_oids),
             )
