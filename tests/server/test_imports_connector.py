@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -30,6 +33,7 @@ from tests.support.server import RunningServer
 
 PASSWORD = "p'a ss\\word-of-theirs"
 MOST_ROWS = 50
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "import_from_database.py"
 SECONDS = 2.0
 THEIRS = """
 CREATE EXTENSION postgis;
@@ -162,6 +166,23 @@ def test_a_query_becomes_a_dataset_by_the_sdk(own_api: Api, port: int) -> None:
         "two_trees",
         [{"a": 1, "a_1": 2}],
     )
+
+
+def test_the_example(own_api: Api, port: int, tmp_path: Path) -> None:
+    asked = connector(port, table="My Trees", import_as="By script")
+    del asked["connection"]["password"]
+    (tmp_path / "connector.json").write_text(json.dumps(asked))
+    environment = {**os.environ, "CARTO_API_URL": own_api.base_url, "CARTO_API_KEY": own_api.api_key or ""}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLE), "connector.json"],
+        env={**environment, "DATABASE_PASSWORD": PASSWORD},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "by_script has 3 rows\n"
 
 
 def test_what_goes_wrong_has_its_code_and_leaves_nothing(own_api: Api, port: int) -> None:
