@@ -18,13 +18,13 @@ from carto_like.auth import APIKeyAuthClient
 from carto_like.file_import import FileImportJob
 
 _SMALL_ROWS, _SMALL_ROUNDS = 100, 15
-_SCHEMA = "handwritten"
+SCHEMA = "handwritten"
 _COLUMNS = (
     "lat double precision, lon double precision, name text, address text, amount double precision, day date"
 )
 _NAMES = "lat, lon, name, address, amount, day"
 _POINT = "ST_SetSRID(ST_MakePoint(lon, lat), 4326)"
-_INDEXES = (
+INDEXES = (
     "ALTER TABLE bulk ADD PRIMARY KEY (cartodb_id)",
     "CREATE INDEX ON bulk USING gist (the_geom)",
     "CREATE INDEX ON bulk USING gist (the_geom_webmercator)",
@@ -68,7 +68,7 @@ def generated(connection: psycopg.Connection, path: str) -> None:
         f" GENERATED ALWAYS AS (ST_Transform({_POINT}, 3857)) STORED, {_COLUMNS})"
     )
     _copy(connection, "bulk", path)
-    for statement in _INDEXES:
+    for statement in INDEXES:
         connection.execute(statement.encode())
 
 
@@ -81,7 +81,7 @@ def staged(connection: psycopg.Connection, path: str) -> None:
         f" ST_Transform(g, 3857)::geometry(Geometry,3857) AS the_geom_webmercator, {_NAMES}"
         f" FROM (SELECT *, {_POINT}::geometry(Geometry,4326) AS g FROM staging OFFSET 0) s".encode()
     )
-    for statement in _INDEXES:
+    for statement in INDEXES:
         connection.execute(statement.encode())
 
 
@@ -96,7 +96,7 @@ def updated(connection: psycopg.Connection, path: str) -> None:
     connection.execute(
         f"UPDATE bulk SET the_geom = {_POINT}, the_geom_webmercator = ST_Transform({_POINT}, 3857)".encode()
     )
-    for statement in _INDEXES:
+    for statement in INDEXES:
         connection.execute(statement.encode())
 
 
@@ -110,8 +110,8 @@ class Contest:
         self.platform = platform
         self.client = APIKeyAuthClient(platform.base_url, platform.api_key)
         self.hand = psycopg.connect(platform.dsn, autocommit=True)
-        self.hand.execute(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}".encode())
-        self.hand.execute(f"SET search_path = {_SCHEMA}, public".encode())
+        self.hand.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}".encode())
+        self.hand.execute(f"SET search_path = {SCHEMA}, public".encode())
 
     def by_hand(self, way: Way, path: Path) -> Callable[[], Cost]:
         """The file into a new table, in one transaction."""
@@ -164,22 +164,39 @@ def compare(contest: Contest, what: str, path: Path, rounds: int, target: float)
 
 
 def main(description: str | None) -> None:
-    """Load both files in all ways and print what that took."""
+    """Load all files in all ways and print what that took."""
+    # It needs what is in here.
+    from benchmarks import _formats
+
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--megabytes", type=int, default=500, help="size of the large file")
-    parser.add_argument("--rounds", type=int, default=3, help="how often the large file is loaded")
+    parser.add_argument("--megabytes", type=int, default=500, help="size of the large CSV file; 0 for none")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the other formats; 0 for none")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each large file is loaded")
     options = parser.parse_args()
+    runs: dict[str, Runs] = {}
+    lines: list[Line] = []
     with running() as platform:
         requests.get(f"{platform.base_url}health", timeout=10)
-        large, small = platform.folder / "large.csv", platform.folder / "small.csv"
-        say(f"Writing {options.megabytes} MB")
-        rows, size = write(large, size=options.megabytes * 1_000_000)
-        write(small, rows=_SMALL_ROWS)
         contest = Contest(platform)
-        small_runs, small_line = compare(contest, f"{_SMALL_ROWS} rows", small, _SMALL_ROUNDS, 5)
-        title = f"{rows} rows, {size / 1e6:.0f} MB"
-        large_runs, large_line = compare(contest, title, large, options.rounds, 1.5)
+        if options.megabytes:
+            _compare_text(contest, options, runs, lines)
+        if options.rows and _formats.is_possible():
+            more, further = _formats.compare(contest, options.rows, options.rounds)
+            runs, lines = {**runs, **more}, lines + further
         contest.hand.close()
         machine = describe_machine(platform.versions())
-    data = {"rows": rows, "bytes": size, "runs": {"small": small_runs, "large": large_runs}}
-    report(f"Imports, {title}", machine, [small_line, large_line], data)
+    report("Imports", machine, lines, {"runs": runs})
+
+
+def _compare_text(
+    contest: Contest, options: argparse.Namespace, runs: dict[str, Runs], lines: list[Line]
+) -> None:
+    large, small = contest.platform.folder / "large.csv", contest.platform.folder / "small.csv"
+    say(f"Writing {options.megabytes} MB")
+    rows, size = write(large, size=options.megabytes * 1_000_000)
+    write(small, rows=_SMALL_ROWS)
+    runs["small"], line = compare(contest, f"{_SMALL_ROWS} rows", small, _SMALL_ROUNDS, 5)
+    lines.append(line)
+    title = f"{rows} rows, {size / 1e6:.0f} MB"
+    runs["large"], line = compare(contest, title, large, options.rounds, 1.5)
+    lines.append(line)

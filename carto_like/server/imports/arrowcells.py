@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -39,12 +40,17 @@ def cells_of(column: pa.Array) -> pa.Array:
         texts = pa.array(
             [None if value is None else _told(value) for value in column.to_pylist()], pa.string()
         )
-        return _escaped(texts)
+        return _escaped(texts.cast(pa.large_string()))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return _escaped(column.cast(pa.large_string()))
     if pa.types.is_floating(kind) and not pa.types.is_float64(kind):
         column = column.cast(pa.float64())
     return pc.fill_null(column.cast(pa.large_string()), NULL)
+
+
+def numbers(first: int, count: int) -> pa.Array:
+    """The cells that number so many rows."""
+    return pa.array(np.arange(first, first + count)).cast(pa.large_string())
 
 
 def block_of(columns: Sequence[pa.Array]) -> bytes:
@@ -60,10 +66,23 @@ def block_of(columns: Sequence[pa.Array]) -> bytes:
 
 
 def _escaped(texts: pa.Array) -> pa.Array:
+    present = _characters(texts)
     for found, written in _ESCAPES:
-        if pc.any(pc.match_substring(texts, found)).as_py():
+        if found.encode() in present:
             texts = pc.replace_substring(texts, found, written)
     return pc.fill_null(texts.cast(pa.large_string()), NULL)
+
+
+def _characters(texts: pa.LargeStringArray) -> bytes:
+    """All that the texts hold, in one piece: looking through that is faster than through each."""
+    _, places, content = texts.buffers()
+    if content is None or not len(texts):
+        return b""
+    width = places.size // 8
+    offsets = memoryview(places).cast("q")[:width]
+    first, last = offsets[texts.offset], offsets[texts.offset + len(texts)]
+    characters: bytes = content.slice(first, last - first).to_pybytes()
+    return characters
 
 
 def _told(value: Any) -> str:

@@ -55,7 +55,7 @@ def _serve(request: dict[str, Any]) -> int:
     if format == "json" and not is_list(request["path"]):
         format = "geojson"
     if format in DRIVERS:
-        leave_only(format, request["skip"])
+        leave_only(format, request["skip"], request["path"])
     source = Source(request["path"], format, request["layer"], request["broken"], request["max_rows"])
     if request["layers_only"]:
         _write_line({"layers": layers_of(source)})

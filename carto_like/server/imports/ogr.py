@@ -12,7 +12,6 @@ from carto_like.pure.names import column_name
 from carto_like.server.imports import codes
 from carto_like.server.imports.encodings import SAMPLE_BYTES, find_encoding
 from carto_like.server.imports.formats import DRIVERS
-from carto_like.server.imports.geometries import as_hex
 from carto_like.server.imports.guessing import BIGINT, BOOLEAN, DATE, DOUBLE, INTEGER, TEXT, TIME, TIMESTAMP
 from carto_like.server.imports.jsontext import check_complete
 from carto_like.server.imports.rows import Column, Layout, Unreadable, as_text
@@ -33,6 +32,8 @@ _TYPES = {
 # The layer that would be third to last, but holds nothing that a table can.
 _UNWANTED = {"osm": ("other_relations",)}
 _LINK_CHARACTERS = 1000
+# Nodes in .pbf are packed some ten times as densely as GDAL keeps them.
+_LEAST_OSM_MEGABYTES, _OSM_GROWTH, _MOST_OSM_MEGABYTES = 50, 20, 1000
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,24 @@ def drivers() -> list[str]:
     return sorted(pyogrio.list_drivers())
 
 
-def leave_only(format: str, skip: list[str]) -> None:
-    """Keep GDAL from every driver but one; to be called before it is loaded."""
+def leave_only(format: str, skip: list[str], path: str = "") -> None:
+    """Keep GDAL from every driver but the one for this file; to be called before it is loaded."""
     kept = DRIVERS[format]
     # It looks at them when it is loaded, and the parent did not know which there are.
     os.environ["GDAL_SKIP"] = ",".join(name for name in skip if name != kept)
     # OSM's nodes stay in memory, as the process may not write files.
-    os.environ["OSM_MAX_TMPFILE_SIZE"] = "1000"
+    os.environ["OSM_MAX_TMPFILE_SIZE"] = str(_osm_megabytes(path))
     os.environ["OGR_XLSX_HEADERS"] = "FORCE"
     os.environ["OGR_XLSX_FIELD_TYPES"] = "STRING"
     others = set(drivers()) - {kept}
     if others:
         raise Unreadable(codes.MISSING_TOOL, f"drivers that must not be there: {', '.join(sorted(others))}")
+
+
+def _osm_megabytes(path: str) -> int:
+    """Room for the nodes of a file. It is taken at once, and for a small file that takes the longest."""
+    size = os.path.getsize(path) if path else 0
+    return min(_LEAST_OSM_MEGABYTES + _OSM_GROWTH * size // 2**20, _MOST_OSM_MEGABYTES)
 
 
 def layers_of(source: Source) -> list[str]:
@@ -144,9 +151,8 @@ class OgrTable:
 
     def blocks(self, layout: Layout) -> Iterator[tuple[int, bytes]]:
         """Number of rows and their text for COPY, in blocks."""
-        import pyarrow as pa
-
-        from carto_like.server.imports.arrowcells import block_of, cells_of
+        from carto_like.server.imports.arrowcells import block_of, cells_of, numbers
+        from carto_like.server.imports.geometries import geometry_cells
 
         count = 0
         for batch, geometry in self._batches():
@@ -155,12 +161,12 @@ class OgrTable:
                 raise Unreadable(codes.TOO_MANY_ROWS, f"More than {self._source.max_rows} rows")
             cells = [cells_of(batch.column(column.index)) for column in self._fields]
             if self._numbered:
-                cells.insert(0, cells_of(pa.array(range(count - size + 1, count + 1), pa.int64())))
+                cells.insert(0, numbers(count - size + 1, size))
             if geometry is not None:
-                cells.append(pa.array(as_hex(geometry), pa.large_string()))
+                cells.append(geometry_cells(geometry))
             yield size, block_of(cells)
 
-    def _batches(self) -> Iterator[tuple[Any, list[bytes | None] | None]]:
+    def _batches(self) -> Iterator[tuple[Any, Any]]:
         from pyogrio.raw import open_arrow
 
         try:
@@ -174,7 +180,7 @@ class OgrTable:
             ) as (meta, reader):
                 name = meta["geometry_name"] or "wkb_geometry"
                 for batch in reader:
-                    yield batch, batch.column(name).to_pylist() if self._has_geometry else None
+                    yield batch, batch.column(name) if self._has_geometry else None
         except Unreadable:
             raise
         except Exception as error:

@@ -9,7 +9,6 @@ import orjson
 
 from carto_like.pure.names import column_name
 from carto_like.server.imports import codes
-from carto_like.server.imports.geometries import as_hex
 from carto_like.server.imports.guessing import BIGINT, INTEGER, TEXT
 from carto_like.server.imports.ogr import MOST_COLUMNS, first_line
 from carto_like.server.imports.rows import Column, Layout, Unreadable, as_text
@@ -62,7 +61,8 @@ class ParquetTable:
         """Number of rows and their text for COPY, in blocks."""
         import pyarrow as pa
 
-        from carto_like.server.imports.arrowcells import block_of, cells_of
+        from carto_like.server.imports.arrowcells import block_of, cells_of, numbers
+        from carto_like.server.imports.geometries import geometry_cells
 
         count = 0
         try:
@@ -72,10 +72,9 @@ class ParquetTable:
                     raise Unreadable(codes.TOO_MANY_ROWS, f"More than {self._max_rows} rows")
                 cells = [cells_of(batch.column(column.index)) for column in self._columns]
                 if self._numbered:
-                    cells.insert(0, cells_of(pa.array(range(count - size + 1, count + 1), pa.int64())))
+                    cells.insert(0, numbers(count - size + 1, size))
                 if self._geometry is not None:
-                    given = batch.column(self._geometry).to_pylist()
-                    cells.append(pa.array(as_hex(given), pa.large_string()))
+                    cells.append(geometry_cells(batch.column(self._geometry)))
                 yield size, block_of(cells)
         except (pa.ArrowException, OSError) as error:
             raise Unreadable(codes.LOAD_FAILED, first_line(error)) from None

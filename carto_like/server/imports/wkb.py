@@ -61,6 +61,8 @@ def _flat(wkb: bytes, start: int) -> tuple[bytes, int]:
 def _points(wkb: bytes, at: int, count: int, dimensions: int) -> tuple[bytes, int]:
     end = at + 8 * count * dimensions
     given = array("d", wkb[at:end])
+    if len(given) != count * dimensions:
+        raise ValueError("the geometry ends in the middle")
     flat = array("d", bytes(16 * count))
     flat[0::2], flat[1::2] = given[0::dimensions], given[1::dimensions]
     return flat.tobytes(), end
