@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-from carto_like.pure.gids import joined_number, padded_number, whole
+from carto_like.pure.gids import joined_number
 from carto_like.server.background import BackgroundServer
 from carto_like.server.pool import Connection
 from carto_like.server.services.iotile import devices, fleets, orgs, slugs
@@ -16,6 +16,7 @@ from carto_like.server.services.iotile.kinds import insert
 from carto_like.server.services.iotile.recording import record
 
 from . import beddata
+from .bedrows import device_number, one, place_of, project_row, streamer_facts
 from .mount import PREFIX
 
 T = TypeVar("T")
@@ -78,7 +79,7 @@ class IOTileCloud:
         self._run(self.server.app.iotile.site.accounts.set_password(user.id, password))
 
         async def welcome(connection: Connection) -> int:
-            account = await _one(
+            account = await one(
                 connection, "SELECT id FROM carto_like.iotile_account WHERE user_id = %s", user.id
             )
             cursor = await connection.execute("SELECT id FROM carto_like.iotile_org")
@@ -131,10 +132,10 @@ class IOTileCloud:
         org = org_slug or self._org or self.quick_add_org("Organization")
 
         async def make(connection: Connection) -> tuple[str, str]:
-            values["org"] = await _one(connection, _ORG_ID, org)
+            values["org"] = await one(connection, _ORG_ID, org)
             made = await insert(connection, "iotile_project", values)
             query = "SELECT gid FROM carto_like.iotile_project WHERE id = %s"
-            return str(made), slugs.project_slug(await _one(connection, query, made))
+            return str(made), slugs.project_slug(await one(connection, query, made))
 
         return self._do(make)
 
@@ -156,16 +157,16 @@ class IOTileCloud:
         """
         values = dict(facts)
         if device_id is not None:
-            values["id"] = _device(device_id)
+            values["id"] = device_number(device_id)
 
         async def make(connection: Connection) -> int:
             if project_id is not None:
-                values.update(await _place(connection, project_id, self._accounts))
+                values.update(await place_of(connection, project_id, self._accounts))
             return await devices.create(connection, values)
 
         slug = slugs.device_slug(self._do(make))
         for streamer in streamers or ():
-            self.quick_add_streamer(slug, **_streamer(streamer))
+            self.quick_add_streamer(slug, **streamer_facts(streamer))
         return slug
 
     def quick_add_streamer(
@@ -177,7 +178,7 @@ class IOTileCloud:
         **facts: Any,
     ) -> str:
         """Make a streamer that has acknowledged readings up to a number; answers its slug."""
-        device = _device(device_id)
+        device = device_number(device_id)
         values = {
             "device": device,
             "index": streamer_index,
@@ -192,7 +193,7 @@ class IOTileCloud:
         """Make a variable with a local number; answers its slug."""
 
         async def make(connection: Connection) -> int:
-            project = await _project(connection, project_id)
+            project = await project_row(connection, project_id)
             key = slugs.make_variable_key(project["gid"], lid)
             values = {"variable": key, "project": project["id"], "name": name or f"Variable {lid:04x}"}
             await insert(connection, "iotile_variable", {**values, **facts})
@@ -208,7 +209,7 @@ class IOTileCloud:
 
         async def make(connection: Connection) -> None:
             query = "SELECT id FROM carto_like.iotile_project WHERE gid = %s"
-            project = await _one(connection, query, slugs.project_of(variable))
+            project = await one(connection, query, slugs.project_of(variable))
             values = {"device": device, "variable": variable, "project": project, **facts}
             await insert(connection, "iotile_stream", values)
 
@@ -257,13 +258,13 @@ class IOTileCloud:
         members = [device if isinstance(device, tuple) else (device, True, False) for device in devices]
 
         async def make(connection: Connection) -> int:
-            owner = await _one(connection, _ORG_ID, org)
+            owner = await one(connection, _ORG_ID, org)
             fleet = await insert(connection, fleets.FLEET_TABLE, {**values, "org": owner})
             for device, always_on, is_access_point in members:
                 await fleets.add_devices(
                     connection,
                     fleet,
-                    [_device(device)],
+                    [device_number(device)],
                     always_on=always_on,
                     is_access_point=is_access_point,
                 )
@@ -281,7 +282,7 @@ class IOTileCloud:
 
     def org_id(self, slug: str) -> Any:
         """The UUID of an organization."""
-        return self._do(lambda connection: _one(connection, _ORG_ID, slug))
+        return self._do(lambda connection: one(connection, _ORG_ID, slug))
 
     def insert(self, table: str, values: Mapping[str, Any], *, key: str = "id") -> Any:
         """Write a row of what has no call of its own; answers its key."""
@@ -300,41 +301,3 @@ class IOTileCloud:
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.server.on_server(work)
-
-
-async def _one(connection: Connection, query: str, value: Any) -> Any:
-    row = await (await connection.execute(query.encode(), (value,))).fetchone()
-    if row is None:
-        raise ValueError(f"there is no {value!r}")
-    return row[0]
-
-
-async def _project(connection: Connection, name: str) -> dict[str, Any]:
-    number = slugs.project_number(str(name))
-    column, value = ("gid", number) if number is not None else ("id", UUID(str(name)))
-    cursor = await connection.execute(
-        f"SELECT id, gid, org FROM carto_like.iotile_project WHERE {column} = %s".encode(), (value,)
-    )
-    row = await cursor.fetchone()
-    if row is None:
-        raise ValueError(f"there is no project {name!r}")
-    return dict(zip(("id", "gid", "org"), row, strict=True))
-
-
-async def _place(connection: Connection, project: str, accounts: list[int]) -> dict[str, Any]:
-    found = await _project(connection, project)
-    claimed_by = accounts[0] if accounts else None
-    return {"project": found["id"], "org": found["org"], "claimed_by": claimed_by}
-
-
-def _device(value: Any) -> int:
-    if isinstance(value, str):
-        return padded_number(value.removeprefix("d--"), 4, "a device")
-    return whole(value, 48, "a device")
-
-
-def _streamer(value: Any) -> dict[str, Any]:
-    if isinstance(value, Mapping):
-        return dict(value)
-    index, *rest = value if isinstance(value, (tuple, list)) else (value,)
-    return {"streamer_index": index, "streamer_ack": rest[0] if rest else 0}

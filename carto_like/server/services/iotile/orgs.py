@@ -56,7 +56,7 @@ MEMBERSHIP = Kind(
         "JOIN carto_like.iotile_account a ON a.id = m.account JOIN carto_like.users u ON u.id = a.user_id"
     ),
     keys=("u.name",),
-    visible=f"m.org IN {MINE.replace(' m ', ' n ').replace('m.', 'n.')}",
+    visible=f"o.id IN {MINE}",
 )
 
 _COUNTS = """
