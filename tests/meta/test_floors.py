@@ -21,6 +21,7 @@ CLIENT = frozenset({"requests", "urllib3", "dateutil", "isal"})
 SERVER = frozenset(
     {"starlette", "uvicorn", "orjson", "psycopg", "psycopg_pool", "cryptography", "prometheus_client"}
     | {"platformdirs", "python_multipart", "anyio", "isal", "h11", "httptools", "pyogrio", "pyarrow"}
+    | {"numpy", "pyproj"}
     | {"procrastinate", "charset_normalizer"}
 )
 FRAMES = frozenset({"numpy", "pandas", "pyarrow", "orjson"})
