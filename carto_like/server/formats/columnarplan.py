@@ -157,7 +157,7 @@ _CORNERS = ("ST_XMin", "ST_YMin", "ST_XMax", "ST_YMax")
 def _wire_types(field: Field) -> list[ArrowType]:
     if field.kind == "geometry":
         return [pa.binary(), pa.binary(), pa.int32()][: len(field.expressions)]
-    if field.kind == "plain":
+    if field.kind == "plain" and not pa.types.is_decimal256(field.type):
         # Moments come in UTC and without a word of it.
         return [pa.timestamp("us") if field.type == _PLAIN["timestamptz"] else field.type]
     return [pa.binary() if field.kind == "hex" else pa.string()]
