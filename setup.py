@@ -41,6 +41,9 @@ EXTRAS = {
         # GDAL is in the wheel of pyogrio; before 0.12 it cannot write SpatiaLite.
         "pyogrio>=0.12",
         "pyarrow>=15",
+        # Exports name the reference system of their geometries in full.
+        "numpy>=1.24",
+        "pyproj>=3.6",
         "tzdata",
     ],
     "dev": [
