@@ -137,7 +137,7 @@ def told_rows(condition: str, slug: str = _SLUG) -> str:
     """
     order = "ORDER BY r.timestamp, r.id"
     cut = f"SELECT * FROM {_TABLE} r WHERE {condition} {order} LIMIT %(size)s OFFSET %(offset)s"
-    # Ordered once more here, where it finds the rows in order, and not by readers, who have long texts by then.
+    # Ordered once more here, where the rows are in order, and not by readers, who have long texts by then.
     return _told(cut, slug, order)
 
 
