@@ -20,6 +20,7 @@ SDK = [
 EXTRAS = {
     "fast": ["isal>=1.5"],
     "frames": ["numpy>=1.24", "orjson>=3.10", "pandas>=2", "pyarrow>=16"],
+    "geo": ["geopandas>=1", "pyarrow>=16"],
     "cli": ["click>=8.1", "rich>=13", "platformdirs>=4"],
     "server": [
         "starlette>=0.40",
@@ -51,6 +52,7 @@ EXTRAS = {
         "build",
         "coverage[toml]>=7.4",
         "furo",
+        "geopandas>=1",
         "hypothesis>=6.100",
         "mypy>=1.10",
         "pre-commit>=3.5",
