@@ -20,7 +20,21 @@ from .errors import UNREACHABLE, Problem
 from .iotile.mount import IOTile
 from .platform import Platform
 from .requestlog import Exchange
-from .routes import api_keys, copy, health, imports, jobs, organizations, preflight, sql, tables, users, viz
+from .routes import (
+    api_keys,
+    connectors,
+    copy,
+    exports,
+    health,
+    imports,
+    jobs,
+    organizations,
+    preflight,
+    sql,
+    tables,
+    users,
+    viz,
+)
 from .settings import Settings
 from .sqlapi.family import Exchange as SqlExchange
 
@@ -36,6 +50,8 @@ _FAMILIES: tuple[Callable[[Platform], list[Route]], ...] = (
     organizations.routes,
     api_keys.routes,
     imports.routes,
+    connectors.routes,
+    exports.routes,
 )
 
 # Their bodies are streams of any length, with limits of their own. All of the path counts: those of datasets
