@@ -240,6 +240,17 @@ def test_limits_hold(make_server: MakeServer) -> None:
     assert late.status_code == 429
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_client_that_leaves_amid_the_file_takes_its_query_along(
+    api: Api, account: TestAccount, admin: psycopg.Connection[Any], format: str
+) -> None:
+    q = f"SELECT repeat('x', 10000) AS a FROM generate_series(1, 1000000) i -- leaving {format}"
+    with RawRequest(api, "POST", "api/v2/sql", form={"q": q, "format": format}) as request:
+        assert request.read_some()
+    eventually(lambda: not active_queries(admin, account.role), "the query has ended")
+    assert rows_of(api, "SELECT 1 AS a") == [{"a": 1}]
+
+
 def test_a_missing_library_is_named(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "carto_like.server.formats.columnar", None)
     response = api.sql("SELECT 1 AS a", format="parquet")
