@@ -168,8 +168,8 @@ def test_export_parquet(run: Run, cities: str) -> None:
 
 
 def test_export_map(run: Run, api: Api, cities: str) -> None:
-    (dataset,) = api.get("api/v1/viz").json()["visualizations"]
-    assert "Only maps can be exported" in run("export_map.py", dataset["id"], code=1).stderr
+    dataset = api.get(f"api/v1/viz/{cities}").json()["id"]
+    assert "Only maps can be exported" in run("export_map.py", dataset, code=1).stderr
 
 
 def test_export_all_datasets(run: Run, cities: str, tmp_path: Path) -> None:
