@@ -24,6 +24,7 @@ from .routes import (
     api_keys,
     connectors,
     copy,
+    exports,
     health,
     imports,
     jobs,
@@ -50,6 +51,7 @@ _FAMILIES: tuple[Callable[[Platform], list[Route]], ...] = (
     api_keys.routes,
     imports.routes,
     connectors.routes,
+    exports.routes,
 )
 
 # Their bodies are streams of any length, with limits of their own. All of the path counts: those of datasets
