@@ -43,6 +43,17 @@ def routes(platform: Platform) -> list[Route]:
     ]
 
 
+async def check_slots(platform: Platform, account: Account) -> None:
+    """Let no account have more imports under way than are allowed.
+
+    Raises:
+        Problem: 429, all slots are in use.
+    """
+    slots = platform.settings.limits.imports_at_once
+    if slots and len(await Imports(platform.database).running(account)) >= slots:
+        raise Problem(429, f"All {slots} slots for imports are in use: wait until one of them has ended")
+
+
 def _refused(problem: Problem) -> Any:
     return {"errors": {"imports": problem.message}}
 
@@ -69,7 +80,7 @@ class _ImportRoutes:
     async def _receive(self, request: Request, account: Account, upload: Upload) -> None:
         async def authorise(fields: dict[str, Any]) -> None:
             await require_master(self._platform, request, account, fields)
-            await self._check_slots(account)
+            await check_slots(self._platform, account)
 
         try:
             await upload.read(request, authorise)
@@ -78,14 +89,9 @@ class _ImportRoutes:
             await upload.discard(request, _LISTEN_SECONDS)
             raise
 
-    async def _check_slots(self, account: Account) -> None:
-        slots = self._platform.settings.limits.imports_at_once
-        if slots and len(await self._imports.running(account)) >= slots:
-            raise Problem(429, f"All {slots} slots for imports are in use: wait until one of them has ended")
-
     async def _add(self, account: Account, import_id: UUID, asked: dict[str, Any], upload: Upload) -> None:
-        options = _options(asked)
-        data_type, source, name, original = _source(asked, upload)
+        options = import_options(asked)
+        data_type, source, name, original = import_source(asked, upload.file_name)
         if upload.file_name is not None and "file" not in source:
             await self._drop(import_id)
         options["file_name"] = name
@@ -136,7 +142,12 @@ class _ImportRoutes:
         return json_answer(_told(found))
 
 
-def _options(asked: dict[str, Any]) -> dict[str, Any]:
+def import_options(asked: dict[str, Any]) -> dict[str, Any]:
+    """How something is to be imported, by the API's names.
+
+    Raises:
+        Problem: 400, one of the parameters is not what it must be.
+    """
     privacy = _text(asked, "privacy")
     if privacy and privacy.lower() not in _PRIVACIES:
         raise Problem(400, f"'privacy' must be one of {', '.join(_PRIVACIES)}")
@@ -158,8 +169,14 @@ def _options(asked: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _source(asked: dict[str, Any], upload: Upload) -> tuple[str, dict[str, str], str, str]:
-    """``(data_type, source, display name, original URL)``."""
+def import_source(
+    asked: dict[str, Any], file_name: str | None = None
+) -> tuple[str, dict[str, str], str, str]:
+    """``(data_type, source, display name, original URL)``; an uploaded file counts last.
+
+    Raises:
+        Problem: 400, the address cannot be downloaded from.
+    """
     copied, query, url = (_text(asked, name) for name in ("table_copy", "sql", "url"))
     if copied:
         schema, dot, table = copied.rpartition(".")
@@ -173,8 +190,8 @@ def _source(asked: dict[str, Any], upload: Upload) -> tuple[str, dict[str, str],
         except ValueError as error:
             raise Problem(400, str(error)) from None
         return "url", {"url": url}, name_of_url(url), url
-    if upload.file_name is not None:
-        return "file", {"file": upload.file_name}, upload.file_name, f"/uploads/{upload.file_name}"
+    if file_name is not None:
+        return "file", {"file": file_name}, file_name, f"/uploads/{file_name}"
     return "file", {}, "", ""
 
 
@@ -226,7 +243,7 @@ def _told(found: Import) -> dict[str, Any]:
         "create_visualization": options["create_vis"],
         "visualization_id": None,
         "is_raster": False,
-        "synchronization_id": None,
+        "synchronization_id": found.synchronization_id and str(found.synchronization_id),
         "display_name": found.display_name,
         "original_url": found.original_url,
         "user_defined_limits": options["user_defined_limits"],
