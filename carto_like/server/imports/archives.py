@@ -1,7 +1,7 @@
 """Unpacking what others packed: so many files, so many bytes, and nothing outside of one folder.
 
-Names inside an archive never become paths. Files get folders that are numbered, and their own names cleaned of
-everything that could lead elsewhere; those that lay side by side still do.
+Names inside an archive never become paths. Files get folders that are numbered, and their own names cleaned
+of everything that could lead elsewhere; those that lay side by side still do.
 """
 
 from __future__ import annotations

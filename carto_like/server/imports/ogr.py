@@ -66,9 +66,8 @@ def leave_only(format: str, skip: list[str]) -> None:
     kept = DRIVERS[format]
     # It looks at them when it is loaded, and the parent did not know which there are.
     os.environ["GDAL_SKIP"] = ",".join(name for name in skip if name != kept)
-    os.environ["OGR_SKIP"] = os.environ["GDAL_SKIP"]
     # OSM's nodes stay in memory, as the process may not write files.
-    os.environ["OSM_MAX_TMPFILE_SIZE"] = "1000000"
+    os.environ["OSM_MAX_TMPFILE_SIZE"] = "1000"
     os.environ["OGR_XLSX_HEADERS"] = "FORCE"
     os.environ["OGR_XLSX_FIELD_TYPES"] = "STRING"
     others = set(drivers()) - {kept}

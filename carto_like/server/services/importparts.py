@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from carto_like.server.imports import codes
-from carto_like.server.imports.archives import Bounds, clean_name, is_archive, unpack
+from carto_like.server.imports.archives import Bounds, is_archive, unpack
 from carto_like.server.imports.codes import ImportFailure
 from carto_like.server.imports.filenames import extension_of, stem_of
 from carto_like.server.imports.formats import LAYERED, OF_EXTENSIONS, REFUSED
@@ -138,6 +138,6 @@ async def prepared(readers: Readers, file: Path, name: str, options: dict[str, A
 
 
 def _stem(name: str) -> str:
-    stem = stem_of(clean_name(name))
+    stem = stem_of(name)
     # .osm.pbf is one extension in two parts.
     return stem.removesuffix(".osm")
