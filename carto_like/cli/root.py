@@ -22,6 +22,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "copy": ("carto_like.cli.copy:copy", "Stream rows into or out of a table, as CSV."),
     "batch": ("carto_like.cli.batch:batch", "Run a file of SQL as a job on the server."),
     "jobs": ("carto_like.cli.jobs:jobs", "List, watch and cancel batch jobs."),
+    "import": ("carto_like.cli.imports:import_", "Make a dataset of a file or an address."),
+    "sync": ("carto_like.cli.sync:sync", "Let datasets follow an address."),
     "datasets": ("carto_like.cli.datasets:datasets", "List, describe and delete datasets."),
 }
 
