@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from carto_like.server.postgres import PrivatePostgres
 from carto_like.server.services.syncends import wait_after
 from tests.conftest import MakeServer
 from tests.support.api import Api, make_account
 from tests.support.datasets import Owner, owner_of
+from tests.support.postgresql import forwarded, listening
 from tests.support.raw import eventually
 from tests.support.rows import rows_of
 from tests.support.server import RunningServer
@@ -192,6 +195,28 @@ def test_another_shape_of_the_data_is_followed(followers: Followers, source: Sou
     assert rows_of(followers.api, "SELECT name, n, the_geom FROM trees") == [
         {"name": "oak", "n": "many", "the_geom": None}
     ]
+
+
+def test_a_table_of_another_database_is_followed(
+    followers: Followers, owner: Owner, cluster: PrivatePostgres
+) -> None:
+    owner.execute("CREATE TABLE theirs AS SELECT 1 AS n")
+    database = str(conninfo_to_dict(followers.settings.dsn)["dbname"])
+    with listening(forwarded(Path(cluster.socket_dir or "") / ".s.PGSQL.5432")) as port:
+        access = {"server": "localhost", "port": port, "database": database, "username": "postgres"}
+        asked = {
+            "provider": "postgres",
+            "connection": {**access, "password": "s3cr3t"},
+            "sql_query": f"SELECT n FROM {followers.account.schema}.theirs",
+            "import_as": "ours",
+        }
+        told = followers.followed(None, connector=asked)
+        assert (told["name"], told["url"], told["service_name"]) == ("ours", None, "connector")
+        assert "s3cr3t" not in followers.stored(told["id"])
+        owner.execute("INSERT INTO theirs VALUES (2)")
+        again = followers.again(told["id"])
+    assert (again["state"], again["visualization_id"]) == ("success", told["visualization_id"])
+    assert numbers(followers.api, "ours") == [1, 2]
 
 
 def test_a_renamed_table_is_followed(followers: Followers, source: Source, owner: Owner) -> None:

@@ -130,7 +130,7 @@ class Followers:
         self.api.session.close()
         self._database.close()
 
-    def create(self, url: str, **body: Any) -> dict[str, Any]:
+    def create(self, url: str | None, **body: Any) -> dict[str, Any]:
         """Start a synchronization; what was answered."""
         response = self.api.post(SYNCS, json={"url": url, "interval": 3600, **body})
         assert response.status_code == 200, response.text
@@ -144,6 +144,13 @@ class Followers:
         told: dict[str, Any] = response.json()
         return told
 
+    def stored(self, identity: str) -> str:
+        """All that is stored of the synchronization."""
+        query = "SELECT s::text FROM carto_like.synchronizations s WHERE id = %s"
+        row = self._database.execute(query, (identity,)).fetchone()
+        assert row is not None
+        return str(row[0])
+
     def waiting(self) -> list[UUID]:
         """The user's imports that have not ended."""
         query = (
@@ -156,7 +163,7 @@ class Followers:
         for import_id in self.waiting():
             self.server.on_server(run_import(self.platform, import_id))
 
-    def followed(self, url: str, **body: Any) -> dict[str, Any]:
+    def followed(self, url: str | None, **body: Any) -> dict[str, Any]:
         """A synchronization whose first run was a success."""
         identity = self.create(url, **body)["id"]
         self.work()

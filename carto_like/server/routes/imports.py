@@ -17,6 +17,7 @@ from carto_like.server.accounts import Account
 from carto_like.server.authentication import account_of
 from carto_like.server.errors import Problem
 from carto_like.server.imports.codes import error_text
+from carto_like.server.imports.connector import connector_of
 from carto_like.server.imports.fetch import check_url
 from carto_like.server.imports.filenames import name_of_url
 from carto_like.server.imports.upload import Upload
@@ -29,7 +30,7 @@ from carto_like.server.vizapi.answers import answering, json_answer, typed
 _PRIVACIES = ("public", "private", "link")
 _STRATEGIES = ("skip", "overwrite")
 _LISTEN_SECONDS = 30.0
-_LATER = ("connector", "service_name", "remote_visualization_id")
+_LATER = ("service_name", "remote_visualization_id")
 
 
 def routes(platform: Platform) -> list[Route]:
@@ -52,6 +53,22 @@ async def check_slots(platform: Platform, account: Account) -> None:
     slots = platform.settings.limits.imports_at_once
     if slots and len(await Imports(platform.database).running(account)) >= slots:
         raise Problem(429, f"All {slots} slots for imports are in use: wait until one of them has ended")
+
+
+def sealed(platform: Platform, source: dict[str, Any], owner: UUID) -> dict[str, Any]:
+    """A source as it waits for a worker: what is secret in it can be read by servers alone.
+
+    Args:
+        platform: whose secret it is.
+        source: of :func:`import_source`.
+        owner: the import, or the synchronization, that it belongs to.
+    """
+    connector = source.get("connector")
+    if connector is None:
+        return source
+    password = connector.access.password if connector.access is not None else ""
+    kept = platform.secrets.encrypt_token(password, owner).hex() if password else ""
+    return {"connector": connector.as_json(kept)}
 
 
 def _refused(problem: Problem) -> Any:
@@ -92,6 +109,7 @@ class _ImportRoutes:
     async def _add(self, account: Account, import_id: UUID, asked: dict[str, Any], upload: Upload) -> None:
         options = import_options(asked)
         data_type, source, name, original = import_source(asked, upload.file_name)
+        source = sealed(self._platform, source, import_id)
         if upload.file_name is not None and "file" not in source:
             await self._drop(import_id)
         options["file_name"] = name
@@ -156,7 +174,7 @@ def import_options(asked: dict[str, Any]) -> dict[str, Any]:
         raise Problem(400, f"'collision_strategy' must be one of {', '.join(_STRATEGIES)}")
     for name in _LATER:
         if asked.get(name):
-            raise Problem(400, f"'{name}' is not supported: send a file, url, sql or table_copy")
+            raise Problem(400, f"'{name}' is not supported: send a file, url, sql, table_copy or connector")
     return {
         "type_guessing": _flag(asked, "type_guessing", True),
         "quoted_fields_guessing": _flag(asked, "quoted_fields_guessing", True),
@@ -171,11 +189,11 @@ def import_options(asked: dict[str, Any]) -> dict[str, Any]:
 
 def import_source(
     asked: dict[str, Any], file_name: str | None = None
-) -> tuple[str, dict[str, str], str, str]:
+) -> tuple[str, dict[str, Any], str, str]:
     """``(data_type, source, display name, original URL)``; an uploaded file counts last.
 
     Raises:
-        Problem: 400, the address cannot be downloaded from.
+        Problem: 400, the address or the connector is not what it must be.
     """
     copied, query, url = (_text(asked, name) for name in ("table_copy", "sql", "url"))
     if copied:
@@ -190,6 +208,12 @@ def import_source(
         except ValueError as error:
             raise Problem(400, str(error)) from None
         return "url", {"url": url}, name_of_url(url), url
+    if asked.get("connector") not in (None, ""):
+        try:
+            connector = connector_of(asked["connector"])
+        except ValueError as error:
+            raise Problem(400, str(error)) from None
+        return "datasource", {"connector": connector}, connector.wanted, ""
     if file_name is not None:
         return "file", {"file": file_name}, file_name, f"/uploads/{file_name}"
     return "file", {}, "", ""

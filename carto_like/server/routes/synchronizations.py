@@ -13,7 +13,7 @@ from carto_like.server.accounts import Account
 from carto_like.server.authentication import account_of
 from carto_like.server.errors import Problem
 from carto_like.server.platform import Platform
-from carto_like.server.routes.imports import check_slots, import_options, import_source
+from carto_like.server.routes.imports import check_slots, import_options, import_source, sealed
 from carto_like.server.services.syncqueue import begin, force
 from carto_like.server.services.syncs import Sync, Syncs
 from carto_like.server.vizapi.access import require_master
@@ -68,7 +68,7 @@ class _Synchronizations:
                 account,
                 sync_id,
                 data_type=data_type,
-                source=source,
+                source=sealed(self._platform, source, sync_id),
                 options=options,
                 seconds=seconds,
             )
@@ -181,5 +181,5 @@ def _source(body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     asked = {name: value for name, value in body.items() if name not in ("sql", "table_copy")}
     data_type, source, _, _ = import_source(asked)
     if not source:
-        raise Problem(400, "'url' is missing: name the http or https address of a file")
+        raise Problem(400, "'url' is missing: name the http or https address of a file, or a 'connector'")
     return data_type, source
