@@ -25,6 +25,7 @@ from carto_like.fields import (
 )
 from carto_like.file_import import Archive, FileImportJob, FileImportJobManager, ImportFailed
 from carto_like.resources import Manager, WarnResource
+from carto_like.sync_tables import SyncTableJob
 
 __all__ = [
     "API_ENDPOINT",
@@ -194,7 +195,7 @@ class DatasetManager(Manager[Dataset]):
         interval: int | None = None,
         *,
         timeout: float | None = None,
-        progress: Callable[[FileImportJob], object] | None = None,
+        progress: Callable[[Any], object] | None = None,
         **import_args: Any,
     ) -> Dataset:
         """Import a file, an address or a query, and return the dataset when it is there.
@@ -204,10 +205,12 @@ class DatasetManager(Manager[Dataset]):
 
         Args:
             archive: a path, an http or https address, an open file, or None.
-            interval: seconds between synchronizations with the source, which are not supported yet.
+            interval: seconds after which the server looks at the source again, and again, and replaces what
+                has changed; the source is an address then, or a ``connection``.
             timeout: seconds to wait; by default ``MAX_NUMBER_OF_RETRIES * INTERVAL_BETWEEN_RETRIES_S`` of
                 this module.
-            progress: called with the job whenever its ``state`` is another one.
+            progress: called with the job, a :class:`~carto_like.file_import.FileImportJob` or a
+                :class:`~carto_like.sync_tables.SyncTableJob`, whenever its ``state`` is another one.
             **import_args: parameters of the import, as for
                 :meth:`carto_like.file_import.FileImportJob.run`.
 
@@ -220,8 +223,10 @@ class DatasetManager(Manager[Dataset]):
             if not self.is_sync_table(archive, interval, **import_args):
                 text = "only an http or https address or a connection can be synchronized: leave out interval"
                 raise CartoConfigurationException(text)
-            raise CartoConfigurationException("synchronization is not supported yet: leave out interval")
-        job = FileImportJobManager(self.client).create(archive, **import_args)
+            address = archive if isinstance(archive, str) else None
+            job: SyncTableJob | FileImportJob = SyncTableJob(address, interval, self.client, **import_args)
+        else:
+            job = FileImportJobManager(self.client).create(archive, **import_args)
         # Read when called, because scripts change them.
         longest = max(INTERVAL_BETWEEN_RETRIES_S, _SHORTEST_INTERVAL)
         seconds = MAX_NUMBER_OF_RETRIES * longest if timeout is None else timeout

@@ -23,6 +23,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "export": ("carto_like.cli.export:export", "Write a TABLE, or the result of a QUERY, to a file."),
     "batch": ("carto_like.cli.batch:batch", "Run a file of SQL as a job on the server."),
     "jobs": ("carto_like.cli.jobs:jobs", "List, watch and cancel batch jobs."),
+    "import": ("carto_like.cli.imports:import_", "Make a dataset of a file or an address."),
+    "sync": ("carto_like.cli.sync:sync", "Let datasets follow an address."),
     "datasets": ("carto_like.cli.datasets:datasets", "List, describe and delete datasets."),
 }
 

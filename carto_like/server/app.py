@@ -31,6 +31,7 @@ from .routes import (
     organizations,
     preflight,
     sql,
+    synchronizations,
     tables,
     users,
     viz,
@@ -52,6 +53,7 @@ _FAMILIES: tuple[Callable[[Platform], list[Route]], ...] = (
     imports.routes,
     connectors.routes,
     exports.routes,
+    synchronizations.routes,
 )
 
 # Their bodies are streams of any length, with limits of their own. All of the path counts: those of datasets

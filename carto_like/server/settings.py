@@ -94,6 +94,10 @@ class Limits:
     )
     job_drain: float = _limit(5.0, "seconds running jobs may go on when their worker stops; 0 is none")
     imports_at_once: int = _limit(0, "imports of one account that may be under way at once")
+    sync_least_interval: int = _limit(
+        900, "seconds between two runs of a synchronization, scheduled or forced, at least"
+    )
+    syncs_at_once: int = _limit(3, "synchronizations of one account under way, beyond which none is forced")
     import_max_bytes: int = _limit(0, "bytes of an imported file")
     import_max_rows: int = _limit(0, "rows of an imported file")
     import_timeout: float = _limit(

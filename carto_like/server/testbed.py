@@ -80,7 +80,7 @@ class Testbed:
         """Settings of a server on the database, which is ready for one."""
         dsn = bootstrap(self.postgres)
         asyncio.run(migrate(dsn, Secrets(SECRET)))
-        return Settings(dsn=dsn, secret=SECRET, data_dir=self.postgres.data_dir)
+        return Settings(dsn=dsn, secret=SECRET, data_dir=self.postgres.data_dir, import_addresses="loopback")
 
     def another_server(self, database: str) -> BackgroundServer:
         """A server without a worker, on a database of its own."""

@@ -23,7 +23,6 @@ PENDING = {
     "do_token": "the Data Observatory",
     "kuvizs": "published maps",
     "maps": "named and anonymous maps",
-    "sync_tables": "synchronized tables",
     "visualizations.VisualizationManager": "listing maps",
 }
 

@@ -8,13 +8,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.api import Api, TestAccount
 from tests.support.rows import rows_of
+from tests.support.source import Source
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -255,3 +256,41 @@ def test_import_and_merge(run: Run, api: Api, tmp_path: Path) -> None:
         ("Faro", False),
     ]
     assert [row["name"] for row in rows_of(api, "SELECT CDB_UserTables() AS name")] == ["cities"]
+
+
+@pytest.fixture
+def source() -> Iterator[Source]:
+    source = Source()
+    yield source
+    source.stop()
+
+
+def test_import_sync_table(run: Run, api: Api, source: Source) -> None:
+    out = run("import_sync_table.py", source.url()).stdout
+    assert "State: success\nName of table: trees\n" in out
+    assert out.endswith("Not forced: the last run was a short time ago.\n")
+    listed = run("manage_sync_tables.py", "list").stdout
+    assert re.search(r"^trees success, every 3600 s, next: \d{4}-", listed)
+    assert "Not forced" in run("manage_sync_tables.py", "force", "trees").stdout
+    assert run("manage_sync_tables.py", "delete", "trees").stdout == "trees stays as it is from now on.\n"
+    assert api.get("api/v1/synchronizations").json()["total_entries"] == 0
+    assert rows_of(api, "SELECT count(*) AS n FROM trees") == [{"n": 2}]
+    source.status = 404
+    assert (
+        "The first run failed: The source is gone" in run("import_sync_table.py", source.url(), code=1).stderr
+    )
+
+
+def test_import_sync_table_as_dataset(run: Run, source: Source) -> None:
+    out = run("import_sync_table_as_dataset.py", source.url("My Oaks.csv".replace(" ", "%20"))).stdout
+    assert "Name of table: my_oaks\n" in out
+    assert re.search(r"Synchronization: [0-9a-f-]{36}, next run: \d{4}-", out)
+    refused = run("import_sync_table_as_dataset.py", source.url(), "--interval", 60, code=1)
+    assert "'interval' must be at least 900 seconds" in refused.stderr
+
+
+def test_import_jobs(run: Run, source: Source) -> None:
+    out = run("import_jobs.py", source.url("a.csv"), source.url("b.doc")).stdout
+    assert re.match(r"2 imports started, [0-2] under way\n", out)
+    assert f"{source.url('a.csv')}: a\n" in out
+    assert "(error 1002)" in out

@@ -18,10 +18,11 @@ from carto_like.auth import APIKeyAuthClient
 from carto_like.cli.root import cli
 from carto_like.sql import CopySQLClient, SQLClient
 from tests.support.api import TestAccount
+from tests.support.source import Source
 
 ROOT = Path(__file__).resolve().parents[2]
 DOC = ROOT / "doc"
-PAGES = ("start", "sql", "copy", "batch", "datasets", "imports", "export", "errors")
+PAGES = ("start", "sql", "copy", "batch", "datasets", "imports", "sync", "export", "errors")
 
 
 def documented_modules() -> set[str]:
@@ -105,14 +106,24 @@ def python_blocks(page: str) -> list[str]:
 
 
 @pytest.fixture
-def workplace(account: TestAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the pages take for granted: an account, a dataset of airports, and a file of them."""
+def source() -> Iterator[Source]:
+    source = Source()
+    yield source
+    source.stop()
+
+
+@pytest.fixture
+def workplace(
+    account: TestAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: Source
+) -> dict[str, Any]:
+    """What the pages take for granted: an account, a dataset of airports, a file of them, and an address."""
     monkeypatch.setenv("CARTO_API_URL", account.base_url)
     monkeypatch.setenv("CARTO_API_KEY", account.api_key)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "airports.csv").write_text('name,the_geom\nLisbon,"SRID=4326;POINT(-9.13 38.77)"\n', "utf-8")
     auth_client = APIKeyAuthClient(account.base_url, account.api_key)
-    return {"auth_client": auth_client, "sql": SQLClient(auth_client), "copy": CopySQLClient(auth_client)}
+    clients = {"auth_client": auth_client, "sql": SQLClient(auth_client), "copy": CopySQLClient(auth_client)}
+    return {**clients, "address": source.url()}
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")

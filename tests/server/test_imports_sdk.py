@@ -112,14 +112,6 @@ def test_a_job_is_found_again(client: APIKeyAuthClient, trees: Path) -> None:
         job.run(privacy="private")
 
 
-@pytest.mark.parametrize(
-    ("archive", "match"), [("a.csv", "only an http"), ("http://x/a.csv", "not supported yet")]
-)
-def test_synchronization_is_refused(client: APIKeyAuthClient, archive: str, match: str) -> None:
-    with pytest.raises(CartoException, match=match):
-        DatasetManager(client).create(archive, 900)
-
-
 def test_two_requests_of_the_original_make_one_dataset(api: Api, owner: Owner) -> None:
     """It asks for an import of nothing first, and sends the file with the second request."""
     first = api.post("api/v1/imports/", json={"api_key": api.api_key, "client": "cc"})

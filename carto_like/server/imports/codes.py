@@ -31,9 +31,11 @@ BAD_ARCHIVE = 1003
 EMPTY_FILE = 1005
 INCOMPLETE_SHAPE = 1006
 NOT_A_FILE = 1010
+SOURCE_CLOSED = 1011
 NO_SOURCE = 1012
 PASSWORD_NEEDED = 1018
 TOO_MANY_LAYERS = 1019
+SOURCE_GONE = 1017
 TIMED_OUT = 1020
 ALL_SKIPPED = 1022
 NOT_FOUND = 1100
@@ -66,6 +68,7 @@ STUCK = 6671
 OVER_QUOTA = 8001
 BAD_QUERY = 8003
 BAD_QUERY_TYPES = 8004
+NO_CODE = 9999
 UNKNOWN = 99999
 
 EXPLANATIONS: dict[int, Explanation] = {
@@ -96,6 +99,10 @@ EXPLANATIONS: dict[int, Explanation] = {
     NO_SOURCE: Explanation("There is nothing to import", "Name a source: a file, url, sql or table_copy."),
     PASSWORD_NEEDED: Explanation("The archive wants a password", "Make it anew without one."),
     TOO_MANY_LAYERS: Explanation("The file has too many layers", "Split it: at most 50 are read."),
+    SOURCE_CLOSED: Explanation(
+        "The source cannot be read any more", "Make it readable without a login.", "external"
+    ),
+    SOURCE_GONE: Explanation("The source is gone", "Check the address of the synchronization.", "external"),
     TIMED_OUT: Explanation("The download took too long", "Try again, or upload the file.", "external"),
     ALL_SKIPPED: Explanation(
         "Nothing was imported", "A table of this name exists, and collision_strategy is 'skip'."
@@ -155,6 +162,7 @@ EXPLANATIONS: dict[int, Explanation] = {
     OVER_QUOTA: Explanation("The storage quota is exceeded", "Delete datasets, or ask for more storage."),
     BAD_QUERY: Explanation("The query could not make a table", "Correct the query."),
     BAD_QUERY_TYPES: Explanation("The query joins columns of different types", "Cast one of them."),
+    NO_CODE: Explanation("Unknown error", "Try again; the server's log says more.", "cartodb"),
     UNKNOWN: Explanation("Unknown error", "Try again; the server's log says more.", "cartodb"),
 }
 

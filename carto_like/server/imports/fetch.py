@@ -6,13 +6,14 @@ The standard library's client, because it lets us connect to the very address th
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import http.client
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from pathlib import Path
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -21,6 +22,7 @@ from carto_like.server.imports import codes
 from carto_like.server.imports.addresses import Reach, Refused, UnknownHost, addresses_of
 from carto_like.server.imports.codes import ImportFailure
 from carto_like.server.imports.filenames import name_of_download
+from carto_like.server.imports.seen import Fetched, Seen, seen_in
 
 _REDIRECTS = 5
 _REDIRECTING = (301, 302, 303, 307, 308)
@@ -65,14 +67,20 @@ def check_url(url: str) -> SplitResult:
     return parts
 
 
-async def fetch(url: str, target: Path, rules: Rules) -> str:
-    """Download to a file; answers the file name that the server, or the address, gives it.
+async def fetch(url: str, target: Path, rules: Rules, known: Seen | None = None) -> Fetched:
+    """Download to a file.
+
+    Args:
+        url: an address that :func:`check_url` has nothing against.
+        target: the file.
+        rules: see :class:`Rules`.
+        known: of data that need not be downloaded again.
 
     Raises:
         ImportFailure: with the code for what went wrong.
     """
     stop = threading.Event()
-    download = _Download(target, rules, stop.is_set)
+    download = _Download(target, rules, stop.is_set, known or Seen())
     try:
         return await asyncio.to_thread(download.run, url)
     finally:
@@ -81,13 +89,14 @@ async def fetch(url: str, target: Path, rules: Rules) -> str:
 
 
 class _Download:
-    def __init__(self, target: Path, rules: Rules, is_stopped: Callable[[], bool]) -> None:
+    def __init__(self, target: Path, rules: Rules, is_stopped: Callable[[], bool], known: Seen) -> None:
         self._target = target
         self._rules = rules
         self._is_stopped = is_stopped
+        self._known = known
         self._deadline = time.monotonic() + rules.seconds
 
-    def run(self, url: str) -> str:
+    def run(self, url: str) -> Fetched:
         try:
             return self._follow(url)
         except TimeoutError as error:
@@ -103,7 +112,7 @@ class _Download:
             # What it says may quote what the address's server sent, so the kind has to do.
             raise ImportFailure(codes.DOWNLOAD_FAILED, type(error).__name__) from error
 
-    def _follow(self, url: str) -> str:
+    def _follow(self, url: str) -> Fetched:
         for _ in range(_REDIRECTS + 1):
             try:
                 parts = check_url(url)
@@ -118,12 +127,21 @@ class _Download:
                 if response.status in _REDIRECTING and location:
                     url = urljoin(url, location)
                     continue
-                self._check_status(response)
-                self._store(plug, response)
-                return name_of_download(url, _message(response))
+                return self._take(url, plug, response)
             finally:
                 connection.close()
         raise ImportFailure(codes.DOWNLOAD_FAILED, f"More than {_REDIRECTS} redirects")
+
+    def _take(self, url: str, plug: socket.socket, response: http.client.HTTPResponse) -> Fetched:
+        name = name_of_download(url, _message(response))
+        if response.status == http.client.NOT_MODIFIED and self._known.as_conditions():
+            return Fetched(name, self._known, is_changed=False)
+        self._check_status(response)
+        seen = seen_in(_message(response))
+        if self._known.differs(seen) is False:
+            return Fetched(name, self._known, is_changed=False)
+        seen = replace(seen, digest=self._store(plug, response))
+        return Fetched(name, seen, is_changed=seen.digest != self._known.digest)
 
     def _connect(self, parts: SplitResult) -> http.client.HTTPConnection:
         host = parts.hostname or ""
@@ -150,7 +168,8 @@ class _Download:
 
     def _ask(self, connection: http.client.HTTPConnection, parts: SplitResult) -> http.client.HTTPResponse:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("GET", path.encode("ascii", "ignore").decode(), headers=_HEADERS)
+        headers = {**_HEADERS, **self._known.as_conditions()}
+        connection.request("GET", path.encode("ascii", "ignore").decode(), headers=headers)
         return connection.getresponse()
 
     def _check_status(self, response: http.client.HTTPResponse) -> None:
@@ -160,8 +179,10 @@ class _Download:
                 code, f"The answer was {response.status}", answer=(response.status, response.reason[:200])
             )
 
-    def _store(self, plug: socket.socket, response: http.client.HTTPResponse) -> None:
+    def _store(self, plug: socket.socket, response: http.client.HTTPResponse) -> str:
+        """Write the file; answers its digest."""
         limit, announced, received = self._rules.max_bytes, response.length, 0
+        digest = hashlib.sha256()
         if limit and (announced or 0) > limit:
             raise ImportFailure(codes.FILE_TOO_LARGE, f"{announced} bytes, {limit} are allowed")
         # Left to itself, it would cut what comes beyond the length that was announced, and say nothing.
@@ -175,13 +196,13 @@ class _Download:
                 if limit and received > limit:
                     raise ImportFailure(codes.FILE_TOO_LARGE, f"{limit} bytes are allowed")
                 self._patience()
+                digest.update(block)
                 file.write(block)
-        if announced is None:
-            return
-        if received != announced:
+        if announced is not None and received != announced:
             raise ImportFailure(codes.WRONG_LENGTH, f"{received} bytes came, {announced} were announced")
-        if _has_more(plug, response):
+        if announced is not None and _has_more(plug, response):
             raise ImportFailure(codes.WRONG_LENGTH, f"More than the announced {announced} bytes came")
+        return digest.hexdigest()
 
     def _patience(self) -> float:
         left = self._deadline - time.monotonic()

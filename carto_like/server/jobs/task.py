@@ -36,7 +36,7 @@ class Task:
         run: does the work; called as ``run(platform, account_id=..., **arguments)``. When the worker stops
             it is cancelled, and begun anew by the next one.
         recover: told of a job that stalled; answers whether it shall be begun once more.
-        tidy: called every now and then, to remove what is past its time.
+        tidy: called every now and then by each worker, to begin what is due and remove what is past its time.
         once: whether at most one job of an account waits at a time, more being the same as one.
     """
 

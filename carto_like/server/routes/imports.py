@@ -17,7 +17,7 @@ from carto_like.server.accounts import Account
 from carto_like.server.authentication import account_of
 from carto_like.server.errors import Problem
 from carto_like.server.imports.codes import error_text
-from carto_like.server.imports.connector import Connector, connector_of
+from carto_like.server.imports.connector import connector_of
 from carto_like.server.imports.fetch import check_url
 from carto_like.server.imports.filenames import name_of_url
 from carto_like.server.imports.upload import Upload
@@ -42,6 +42,33 @@ def routes(platform: Platform) -> list[Route]:
         Route(path, answering(imports.list, typed), methods=["GET", "OPTIONS"]),
         Route(path + "/{import_id}", answering(imports.show, typed), methods=["GET", "OPTIONS"]),
     ]
+
+
+async def check_slots(platform: Platform, account: Account) -> None:
+    """Let no account have more imports under way than are allowed.
+
+    Raises:
+        Problem: 429, all slots are in use.
+    """
+    slots = platform.settings.limits.imports_at_once
+    if slots and len(await Imports(platform.database).running(account)) >= slots:
+        raise Problem(429, f"All {slots} slots for imports are in use: wait until one of them has ended")
+
+
+def sealed(platform: Platform, source: dict[str, Any], owner: UUID) -> dict[str, Any]:
+    """A source as it waits for a worker: what is secret in it can be read by servers alone.
+
+    Args:
+        platform: whose secret it is.
+        source: of :func:`import_source`.
+        owner: the import, or the synchronization, that it belongs to.
+    """
+    connector = source.get("connector")
+    if connector is None:
+        return source
+    password = connector.access.password if connector.access is not None else ""
+    kept = platform.secrets.encrypt_token(password, owner).hex() if password else ""
+    return {"connector": connector.as_json(kept)}
 
 
 def _refused(problem: Problem) -> Any:
@@ -70,7 +97,7 @@ class _ImportRoutes:
     async def _receive(self, request: Request, account: Account, upload: Upload) -> None:
         async def authorise(fields: dict[str, Any]) -> None:
             await require_master(self._platform, request, account, fields)
-            await self._check_slots(account)
+            await check_slots(self._platform, account)
 
         try:
             await upload.read(request, authorise)
@@ -79,16 +106,10 @@ class _ImportRoutes:
             await upload.discard(request, _LISTEN_SECONDS)
             raise
 
-    async def _check_slots(self, account: Account) -> None:
-        slots = self._platform.settings.limits.imports_at_once
-        if slots and len(await self._imports.running(account)) >= slots:
-            raise Problem(429, f"All {slots} slots for imports are in use: wait until one of them has ended")
-
     async def _add(self, account: Account, import_id: UUID, asked: dict[str, Any], upload: Upload) -> None:
-        options = _options(asked)
-        data_type, source, name, original = _source(asked, upload)
-        if "connector" in source:
-            source = {"connector": self._sealed(source["connector"], import_id)}
+        options = import_options(asked)
+        data_type, source, name, original = import_source(asked, upload.file_name)
+        source = sealed(self._platform, source, import_id)
         if upload.file_name is not None and "file" not in source:
             await self._drop(import_id)
         options["file_name"] = name
@@ -115,12 +136,6 @@ class _ImportRoutes:
         if failure is not None:
             await self._drop(import_id)
 
-    def _sealed(self, connector: Connector, import_id: UUID) -> dict[str, Any]:
-        """The connector as it waits for a worker: what is secret in it can be read by servers alone."""
-        password = connector.access.password if connector.access is not None else ""
-        sealed = self._platform.secrets.encrypt_token(password, import_id).hex() if password else ""
-        return connector.as_json(sealed)
-
     async def _drop(self, import_id: UUID) -> None:
         """Remove the file that came with an import."""
         folder = folder_of(self._platform, import_id)
@@ -145,7 +160,12 @@ class _ImportRoutes:
         return json_answer(_told(found))
 
 
-def _options(asked: dict[str, Any]) -> dict[str, Any]:
+def import_options(asked: dict[str, Any]) -> dict[str, Any]:
+    """How something is to be imported, by the API's names.
+
+    Raises:
+        Problem: 400, one of the parameters is not what it must be.
+    """
     privacy = _text(asked, "privacy")
     if privacy and privacy.lower() not in _PRIVACIES:
         raise Problem(400, f"'privacy' must be one of {', '.join(_PRIVACIES)}")
@@ -167,8 +187,14 @@ def _options(asked: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _source(asked: dict[str, Any], upload: Upload) -> tuple[str, dict[str, Any], str, str]:
-    """``(data_type, source, display name, original URL)``."""
+def import_source(
+    asked: dict[str, Any], file_name: str | None = None
+) -> tuple[str, dict[str, Any], str, str]:
+    """``(data_type, source, display name, original URL)``; an uploaded file counts last.
+
+    Raises:
+        Problem: 400, the address or the connector is not what it must be.
+    """
     copied, query, url = (_text(asked, name) for name in ("table_copy", "sql", "url"))
     if copied:
         schema, dot, table = copied.rpartition(".")
@@ -188,8 +214,8 @@ def _source(asked: dict[str, Any], upload: Upload) -> tuple[str, dict[str, Any],
         except ValueError as error:
             raise Problem(400, str(error)) from None
         return "datasource", {"connector": connector}, connector.wanted, ""
-    if upload.file_name is not None:
-        return "file", {"file": upload.file_name}, upload.file_name, f"/uploads/{upload.file_name}"
+    if file_name is not None:
+        return "file", {"file": file_name}, file_name, f"/uploads/{file_name}"
     return "file", {}, "", ""
 
 
@@ -241,7 +267,7 @@ def _told(found: Import) -> dict[str, Any]:
         "create_visualization": options["create_vis"],
         "visualization_id": None,
         "is_raster": False,
-        "synchronization_id": None,
+        "synchronization_id": found.synchronization_id and str(found.synchronization_id),
         "display_name": found.display_name,
         "original_url": found.original_url,
         "user_defined_limits": options["user_defined_limits"],

@@ -17,11 +17,13 @@ from carto_like.server.services import changes, tables
 from carto_like.server.services.datasets import Datasets
 from carto_like.server.services.figures import Figures, figures_of
 from carto_like.server.services.registry import Dataset
+from carto_like.server.services.syncs import Syncs
 from carto_like.server.vizapi.access import require_master, teller_of
 from carto_like.server.vizapi.answers import answering, json_answer, listed
 from carto_like.server.vizapi.bodies import read_body
 from carto_like.server.vizapi.edits import table_changes
 from carto_like.server.vizapi.shapes import Parts, timestamp
+from carto_like.server.vizapi.syncjson import sync_json
 
 _TYPES = {
     "integer": "number",
@@ -81,6 +83,8 @@ class _Tables:
         found = await figures_of(self._platform.database, account, [dataset])
         figures = found[dataset.table_oid]
         teller = await teller_of(self._platform, request, account, is_owner=True, with_user=True)
+        syncs = await Syncs(self._platform.database).of_datasets([dataset.id])
+        sync = sync_json(syncs[dataset.id]) if dataset.id in syncs else None
         return json_answer(
             {
                 "id": str(dataset.table_id),
@@ -97,10 +101,10 @@ class _Tables:
                 "tags": dataset.tags,
                 "geometry_types": figures.geometry_types,
                 "permission": teller.permission(dataset),
-                "table_visualization": teller.visualization(dataset, figures, Parts(permission=True)),
+                "table_visualization": teller.visualization(dataset, figures, Parts(permission=True), sync),
                 "dependent_visualizations": [],
                 "non_dependent_visualizations": [],
-                "synchronization": None,
+                "synchronization": sync,
             }
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,12 +17,14 @@ from carto_like.server.services import changes
 from carto_like.server.services.datasets import Datasets, Listing
 from carto_like.server.services.figures import figures_of
 from carto_like.server.services.registry import Dataset
+from carto_like.server.services.syncs import Syncs
 from carto_like.server.vizapi import params
 from carto_like.server.vizapi.access import principal_of, require_master, teller_of
 from carto_like.server.vizapi.answers import answering, json_answer, listed, plain, typed
 from carto_like.server.vizapi.bodies import read_body
 from carto_like.server.vizapi.edits import viz_changes
 from carto_like.server.vizapi.shapes import Parts
+from carto_like.server.vizapi.syncjson import sync_json
 
 _UNKNOWN = "Visualization does not exist"
 
@@ -115,7 +118,15 @@ class _Visualizations:
         with_user = parts.permission or parts.user
         teller = await teller_of(self._platform, request, account, is_owner=is_owner, with_user=with_user)
         figures = await figures_of(self._platform.database, account, datasets) if parts.table else {}
-        return [teller.visualization(one, figures.get(one.table_oid), parts) for one in datasets]
+        syncs = await self._syncs(datasets) if is_owner and parts.synchronization else {}
+        return [
+            teller.visualization(one, figures.get(one.table_oid), parts, syncs.get(one.id))
+            for one in datasets
+        ]
+
+    async def _syncs(self, datasets: list[Dataset]) -> dict[UUID, Any]:
+        found = await Syncs(self._platform.database).of_datasets(dataset.id for dataset in datasets)
+        return {dataset_id: sync_json(sync) for dataset_id, sync in found.items()}
 
 
 def _totals(listing: Listing, *, is_owner: bool) -> dict[str, int]:

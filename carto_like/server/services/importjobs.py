@@ -13,6 +13,7 @@ from uuid import UUID
 from carto_like.server.jobs.task import StalledJob, Task
 from carto_like.server.services.importrun import run_import
 from carto_like.server.services.imports import Imports
+from carto_like.server.services.syncqueue import begin_due
 
 if TYPE_CHECKING:
     from carto_like.server.platform import Platform
@@ -32,6 +33,11 @@ async def _recover(platform: Platform, job: StalledJob) -> bool:
 
 
 async def _tidy(platform: Platform) -> None:
+    await begin_due(platform)
+    await _remove_abandoned(platform)
+
+
+async def _remove_abandoned(platform: Platform) -> None:
     """Remove uploads that a server left behind when it died between a file and its import."""
     imports = Imports(platform.database)
     for folder in await asyncio.to_thread(_old_folders, platform.uploads_dir):

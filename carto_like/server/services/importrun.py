@@ -28,6 +28,7 @@ from carto_like.server.imports.connector import Connector
 from carto_like.server.imports.fetch import Rules, fetch
 from carto_like.server.services import changes
 from carto_like.server.services.datasets import Datasets
+from carto_like.server.services.following import Following, follow
 from carto_like.server.services.importparts import MOST_TABLES, Parts, prepared
 from carto_like.server.services.imports import (
     COMPLETE,
@@ -141,6 +142,8 @@ class _Run:
         # Of what could not be made, while other tables of the import were.
         self._failure: ImportFailure | None = None
         self._warnings: dict[str, Any] = {}
+        # What it takes the place of.
+        self._following: Following | None = None
 
     async def is_made(self) -> bool:
         """Whether an earlier attempt has made the tables, and died before it could say so."""
@@ -160,7 +163,8 @@ class _Run:
     async def conclude(self) -> None:
         """Apply the privacy that was asked for to the tables that were made, and say so."""
         privacy = self._import.options.get("privacy")
-        is_plain = not self._import.options.get("collision_strategy") and privacy in (None, "private")
+        replaces = self._import.is_replacing or bool(self._import.options.get("collision_strategy"))
+        is_plain = not replaces and privacy in (None, "private")
         if is_plain and len(self._made) == 1 and await self._register(self._made[0]):
             return
         for made in self._made:
@@ -202,10 +206,15 @@ class _Run:
     async def carry_out(self) -> None:
         """All of it, from the source to the datasets."""
         source = self._import.source
+        if self._import.is_replacing:
+            self._following = await follow(self._platform, self._account, self._import)
         if "sql" in source:
             await self._from_query(source["sql"])
         elif "url" in source:
-            await self._from_file(await self._download(source["url"]))
+            name = await self._download(source["url"])
+            if name is None:
+                return
+            await self._from_file(name)
         elif "connector" in source:
             await self._from_connector(source["connector"])
         elif "file" in source:
@@ -218,7 +227,8 @@ class _Run:
     def _file(self) -> Path:
         return folder_of(self._platform, self._import.id) / "file"
 
-    async def _download(self, url: str) -> str:
+    async def _download(self, url: str) -> str | None:
+        """The name of the file; None when what is in it was loaded before, and there is nothing to do."""
         folder = self._file.parent
         try:
             await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
@@ -229,9 +239,15 @@ class _Run:
             seconds=self._limits.import_url_timeout,
             reach=self._platform.settings.import_addresses,
         )
-        name = await fetch(url, self._file, rules)
-        await self._imports.update(self._import.id, display_name=name, state=IMPORTING)
-        return name
+        following = self._following
+        fetched = await fetch(url, self._file, rules, following.seen if following else None)
+        told: dict[str, Any] = {"display_name": fetched.name, "seen": Jsonb(fetched.seen.as_json())}
+        if following is not None and not fetched.is_changed:
+            told |= {"table_id": following.table_id, "table_name": following.target.name}
+            await self._imports.update(self._import.id, **told, state=COMPLETE, tables_created_count=0)
+            return None
+        await self._imports.update(self._import.id, **told, state=IMPORTING)
+        return fetched.name
 
     async def _from_file(self, name: str) -> None:
         await asyncio.to_thread(self._check_file)
@@ -239,7 +255,11 @@ class _Run:
         parts = await self._parts(name)
         failures = list(parts.failures)
         async with self._tables() as tables:
-            made, more = await tables.from_parts(parts.parts[:MOST_TABLES], self._platform.readers)
+            made, more = await tables.from_parts(
+                parts.parts[:MOST_TABLES],
+                self._platform.readers,
+                only_one=self._import.synchronization_id is not None,
+            )
             failures += more
             if not made:
                 raise failures[0]
@@ -294,7 +314,8 @@ class _Run:
         if kept["access"] and kept["access"]["password"]:
             try:
                 sealed = bytes.fromhex(kept["access"]["password"])
-                password = self._platform.secrets.decrypt_token(sealed, self._import.id)
+                owner = self._import.synchronization_id or self._import.id
+                password = self._platform.secrets.decrypt_token(sealed, owner)
             except ValueError:
                 reason = "The password was kept with another instance secret"
                 raise ImportFailure(codes.CONNECTOR_FAILED, reason) from None
@@ -311,7 +332,9 @@ class _Run:
             # Short enough for the names of indexes.
             stage = f"_import_{self._import.id.hex[:16]}"
             async with session.transaction():
-                yield Tables(session, self._account, stage, self._import.options.get("collision_strategy"))
+                strategy = self._import.options.get("collision_strategy")
+                target = self._following.target if self._following else None
+                yield Tables(session, self._account, stage, strategy, target)
 
     async def _announce(self, tables: list[Made]) -> None:
         """Note what is about to be committed, unless another worker has begun anew meanwhile."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +16,7 @@ from psycopg.types.json import Jsonb
 from carto_like.server.accounts import Account
 from carto_like.server.db import Database
 from carto_like.server.pool import Connection
+from carto_like.server.services.syncends import note_end
 
 ENQUEUED: Final = "enqueued"
 PENDING: Final = "pending"
@@ -28,11 +30,13 @@ FINAL: Final = (COMPLETE, FAILURE)
 _COLUMNS = (
     "id, account_id, state, data_type, source, options, display_name, original_url, attempts, "
     "planned_oids::bigint[] AS planned_oids, warnings, error_code, error_reason, answer_status, "
-    "answer_reason, table_id, table_name, tables_created_count, created_at, updated_at"
+    "answer_reason, table_id, table_name, tables_created_count, synchronization_id, seen, created_at, "
+    "updated_at"
 )
 _CHANGEABLE = frozenset(
     {"state", "display_name", "original_url", "attempts", "planned_oids", "warnings", "error_code"}
     | {"error_reason", "answer_status", "answer_reason", "table_id", "table_name", "tables_created_count"}
+    | {"seen"}
 )
 
 
@@ -44,10 +48,13 @@ class Import:
         source: ``file`` (path), ``url``, ``sql`` or ``connector``; none is a mistake. Nothing that is secret
             outlives the import.
         options: ``type_guessing``, ``quoted_fields_guessing``, ``content_guessing``, ``create_vis``,
-            ``privacy``, ``collision_strategy``, ``table_name``, ``file_name``, ``user_defined_limits``.
+            ``privacy``, ``collision_strategy``, ``table_name``, ``file_name``, ``user_defined_limits``;
+            ``replacing`` when it is to take the place of the dataset of its synchronization.
         attempts: how often a worker began it.
         planned_oids: the tables that may have been made, see the table's own comment.
         warnings: what was left out.
+        synchronization_id: of which it is a run.
+        seen: what the source said of its data, see :class:`~carto_like.server.imports.seen.Seen`.
     """
 
     id: UUID
@@ -68,8 +75,15 @@ class Import:
     table_id: UUID | None
     table_name: str | None
     tables_created_count: int | None
+    synchronization_id: UUID | None
+    seen: dict[str, str | None] | None
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def is_replacing(self) -> bool:
+        """Whether it takes the place of a dataset that follows its source."""
+        return bool(self.options.get("replacing"))
 
     @property
     def is_final(self) -> bool:
@@ -94,14 +108,15 @@ class Imports:
         options: Mapping[str, Any],
         display_name: str,
         original_url: str,
+        synchronization_id: UUID | None = None,
     ) -> None:
         """Remember a new import, with the transaction of a connection of the platform's own."""
         await connection.execute(
             "INSERT INTO carto_like.imports (id, account_id, data_type, source, options, display_name, "
-            "original_url) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            "original_url, synchronization_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
             (
                 *(import_id, account.id, data_type, Jsonb(dict(source)), Jsonb(dict(options))),
-                *(display_name, original_url),
+                *(display_name, original_url, synchronization_id),
             ),
         )
 
@@ -115,11 +130,12 @@ class Imports:
             return await (await cursor.execute(query.encode(), (import_id,))).fetchone()
 
     async def running(self, account: Account) -> list[UUID]:
-        """The account's imports of the last day that have not ended, newest first."""
+        """The account's imports of the last day that it asked for and that have not ended, newest first."""
         async with self._database.metadata() as conn:
             cursor = await conn.execute(
                 "SELECT id FROM carto_like.imports WHERE account_id = %s AND state <> ALL (%s) "
-                "AND created_at > now() - interval '24 hours' ORDER BY created_at DESC, id",
+                "AND created_at > now() - interval '24 hours' AND NOT options ? 'replacing' "
+                "ORDER BY created_at DESC, id",
                 (account.id, list(FINAL)),
             )
             return [import_id for (import_id,) in await cursor.fetchall()]
@@ -146,11 +162,10 @@ class Imports:
             "WHERE id = %(id)s AND state <> ALL (%(final)s)"
         ).format(settings)
         parameters = {**values, "id": import_id, "final": list(FINAL)}
-        if connection is not None:
-            await connection.execute(query, parameters)
-            return
-        async with self._database.metadata() as conn:
-            await conn.execute(query, parameters)
+        async with self._database.metadata() if connection is None else nullcontext(connection) as conn:
+            cursor = await conn.execute(query, parameters)
+            if cursor.rowcount and values.get("state") in FINAL:
+                await note_end(conn, import_id)
 
     async def account_of(self, found: Import) -> Account | None:
         """Whose import it is."""

@@ -19,8 +19,9 @@ from carto_like.server.imports.reader import Readers, Request, Rows, WrongEncodi
 from carto_like.server.pool import Connection
 from carto_like.server.services.importerrors import told
 from carto_like.server.services.importload import Loader
-from carto_like.server.services.importnames import hide, publish, taken_names
+from carto_like.server.services.importnames import hide, publish, rename_belongings, taken_names
 from carto_like.server.services.importparts import Part
+from carto_like.server.services.replacing import Target, take_place
 
 logger = logging.getLogger(__name__)
 
@@ -46,19 +47,28 @@ class Tables:
         account: whose tables they are.
         stage: beginning of the names that they have meanwhile.
         strategy: ``skip`` or ``overwrite`` for tables whose names are taken; else they get others.
+        target: the table whose place the one that is made takes, whatever it would be called.
     """
 
-    def __init__(self, session: Connection, account: Account, stage: str, strategy: str | None) -> None:
+    def __init__(
+        self,
+        session: Connection,
+        account: Account,
+        stage: str,
+        strategy: str | None,
+        target: Target | None = None,
+    ) -> None:
         self._session = session
         self._account = account
         self._stage = stage
         self._strategy = strategy
+        self._target = target
         self._count = 0
 
     async def from_parts(
-        self, parts: Sequence[Part], readers: Readers
+        self, parts: Sequence[Part], readers: Readers, *, only_one: bool = False
     ) -> tuple[list[Made], list[ImportFailure]]:
-        """One table for each part that can be read, and what was wrong with the others."""
+        """One table for each part that can be read, or for the first, and what was wrong with the others."""
         made: list[Made] = []
         failures: list[ImportFailure] = []
         for part in parts:
@@ -66,6 +76,8 @@ class Tables:
                 made.append(await self.from_part(part, readers))
             except ImportFailure as failure:
                 failures.append(failure)
+            if made and only_one:
+                break
         return made, failures
 
     async def from_part(self, part: Part, readers: Readers) -> Made:
@@ -135,9 +147,8 @@ class Tables:
         return Loader(self._session, self._account, f"{self._stage}_{self._count}")
 
     async def _publish(self, stage: str, wanted: str) -> Made:
-        overwrite = self._strategy == "overwrite"
         await hide(self._session, self._account, stage)
-        name, _ = await publish(self._session, self._account, stage, wanted, overwrite=overwrite)
+        name = await self._name(stage, wanted)
         table = sql.Identifier(self._account.schema, name).as_string()
         cursor = await self._session.execute(
             "SELECT %(t)s::regclass::oid::bigint, cartodb.CDB_TableMetadataTouch(%(t)s::regclass)",
@@ -146,6 +157,15 @@ class Tables:
         row = await cursor.fetchone()
         assert row is not None, "a SELECT without FROM answers one row"
         return Made(row[0], name)
+
+    async def _name(self, stage: str, wanted: str) -> str:
+        session, account = self._session, self._account
+        if self._target is not None:
+            await take_place(session, account, stage, self._target)
+            await rename_belongings(session, account, stage, self._target.name)
+            return self._target.name
+        overwrite = self._strategy == "overwrite"
+        return (await publish(session, account, stage, wanted, overwrite=overwrite))[0]
 
     async def _name_columns(self, table: sql.Identifier) -> None:
         cursor = await self._session.execute(

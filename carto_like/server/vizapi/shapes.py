@@ -47,13 +47,22 @@ class Teller:
     owner: Mapping[str, Any]
     is_owner: bool
 
-    def visualization(self, dataset: Dataset, figures: Figures | None, parts: Parts) -> Json:
-        """The dataset as a visualization; ``figures`` may be absent when no table is wanted."""
+    def visualization(
+        self, dataset: Dataset, figures: Figures | None, parts: Parts, sync: Json | None = None
+    ) -> Json:
+        """The dataset as a visualization.
+
+        Args:
+            dataset: that is told of.
+            figures: may be absent when no table is wanted.
+            parts: what is wanted.
+            sync: how it follows a source, if it does.
+        """
         told = self._everybody(dataset)
         if self.is_owner:
             told |= self._owners(dataset)
             if parts.synchronization:
-                told["synchronization"] = None
+                told["synchronization"] = sync
             if parts.uses_builder_features:
                 told["uses_builder_features"] = False
             if parts.auth_tokens:
@@ -61,7 +70,7 @@ class Teller:
             if parts.related_tables:
                 told["related_tables"] = []
         if parts.table and figures is not None:
-            told["table"] = self.table(dataset, figures, parts)
+            told["table"] = self.table(dataset, figures, parts, sync)
         if parts.permission:
             told["permission"] = self.permission(dataset)
         if parts.liked:
@@ -100,7 +109,7 @@ class Teller:
             "dependent_visualizations_count": 0,
         }
 
-    def table(self, dataset: Dataset, figures: Figures, parts: Parts) -> Json:
+    def table(self, dataset: Dataset, figures: Figures, parts: Parts, sync: Json | None = None) -> Json:
         """The dataset's table as it is nested in a visualization."""
         qualified = f'"{self.account.schema}".{dataset.name}'
         told: Json = {
@@ -113,7 +122,7 @@ class Teller:
         if parts.size_and_rows:
             told |= {"size": figures.size, "row_count": figures.row_count}
         if self.is_owner and parts.synchronization:
-            told["synchronization"] = None
+            told["synchronization"] = sync
         if parts.permission:
             told["permission"] = self.permission(dataset)
         return told

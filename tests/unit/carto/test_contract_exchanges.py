@@ -15,6 +15,7 @@ from carto_like.auth import APIKeyAuthClient
 from carto_like.core.resource import Resource
 from carto_like.datasets import DatasetManager
 from carto_like.sql import BatchSQLClient, CopySQLClient, SQLClient
+from carto_like.sync_tables import SyncTableJobManager
 from carto_like.tables import TableManager
 from carto_like.users import UserManager
 from carto_like.utils import ResponseStream
@@ -30,6 +31,7 @@ CLIENTS: Mapping[str, Any] = {
     "copy": CopySQLClient,
     "batch": BatchSQLClient,
     "datasets": DatasetManager,
+    "synchronizations": SyncTableJobManager,
     "tables": TableManager,
     "users": UserManager,
 }
