@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Union
 
 from .values import number, quoted
 
-Scalar = Union[float, str, bool, None]
+Scalar = float | str | bool | None
 Test = tuple[str, str, Scalar]  # column, sign, value
 
 MAX_ZOOM = 25

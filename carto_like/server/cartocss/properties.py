@@ -9,11 +9,8 @@ from typing import NoReturn
 
 from . import tree
 from .problem import fail
-from .reference import COMP_OPS, FILES, MAP, PROPERTIES, STYLE, Property
+from .reference import COMP_OPS, FACES, FALLBACK_FACE, FILES, MAP, PROPERTIES, STYLE, Property
 from .values import Evaluator, color_of, columns_of, css, expression, number, quoted
-
-# The faces that come with Mapnik; asked for last, so that a label is drawn in some font at least.
-FALLBACK_FACE = "DejaVu Sans Book"
 
 _TRANSFORM = re.compile(r"\s*(?:(?:scale|rotate|translate|skewX|skewY|matrix)\([-\d.,\s]+\)[\s,]*)+")
 _PLACEMENTS = re.compile(r"(?:(?:N|S|E|W|NE|SE|NW|SW|X)|\d+)(?:,(?:(?:N|S|E|W|NE|SE|NW|SW|X)|\d+))*")
@@ -114,7 +111,7 @@ class Writer:
         faces = [item.value for item in items if isinstance(item, tree.Text)]
         if len(faces) != len(items):
             self._wrong(value, declaration, "string")
-        fonts = tuple(dict.fromkeys([*faces, FALLBACK_FACE]))
+        fonts = tuple(dict.fromkeys([*filter(FACES.__contains__, faces), FALLBACK_FACE]))
         if fonts not in self.fonts:
             self.fonts.append(fonts)
         return f"fontset-{self.fonts.index(fonts)}"
@@ -125,7 +122,9 @@ class Writer:
         options = COMP_OPS if kind == "word" else kind.split("|")
         expected = f"type {kind} is"
         if len(options) > 1:
-            expected = f"type keyword (options: {', '.join(sorted(options) if kind == 'word' else options)}) is"
+            expected = (
+                f"type keyword (options: {', '.join(sorted(options) if kind == 'word' else options)}) is"
+            )
         given = value.value if isinstance(value, (tree.Word, tree.Text)) else type(value).__name__.lower()
         was = f"{given} (of type {'keyword' if isinstance(value, tree.Word) else 'value'})  was given."
         message = f"Invalid value for {declaration.name}, the {expected} expected. {was}"

@@ -38,16 +38,32 @@ _SYMBOLIZERS = {
     "dot": ("DotSymbolizer", "fill:color width:number height:number opacity:number comp-op:word"),
     "building": ("BuildingSymbolizer", "fill:color fill-opacity:number height:number"),
 }
-COMP_OPS = frozenset(
-    "clear src dst src-over dst-over src-in dst-in src-out dst-out src-atop dst-atop xor plus minus multiply "
-    "screen overlay darken lighten color-dodge color-burn hard-light soft-light difference exclusion contrast "
-    "invert grain-merge grain-extract hue saturation color value".split()
-)
+_COMP_OPS = """
+clear src dst src-over dst-over src-in dst-in src-out dst-out src-atop dst-atop xor plus minus multiply
+screen overlay darken lighten color-dodge color-burn hard-light soft-light difference exclusion contrast
+invert grain-merge grain-extract hue saturation color value
+"""
+COMP_OPS = frozenset(_COMP_OPS.split())
 # Mapnik opens what these name.
 FILES = frozenset(
-    "marker-file point-file polygon-pattern-file line-pattern-file shield-file font-directory "
-    "background-image".split()
+    [
+        *("marker-file", "point-file", "polygon-pattern-file", "line-pattern-file", "shield-file"),
+        *("font-directory", "background-image"),
+    ]
 )
+# The faces in Mapnik's wheel; it loads no style that names another one.
+FACES = frozenset(
+    [
+        "DejaVu Math TeX Gyre Regular",
+        *("DejaVu Sans " + kind for kind in ("Bold", "Bold Oblique", "Book", "ExtraLight", "Oblique")),
+        *("DejaVu Sans Condensed" + kind for kind in ("", " Bold", " Bold Oblique", " Oblique")),
+        *("DejaVu Sans Mono " + kind for kind in ("Bold", "Bold Oblique", "Book", "Oblique")),
+        *("DejaVu Serif " + kind for kind in ("Bold", "Bold Italic", "Book", "Condensed", "Italic")),
+        *("DejaVu Serif Condensed " + kind for kind in ("Bold", "Bold Italic", "Italic")),
+    ]
+)
+# What a label is drawn in when none of its faces is there.
+FALLBACK_FACE = "DejaVu Sans Book"
 STYLE = {"opacity": "number", "comp-op": "word"}
 MAP = {"background-color": "color", "buffer-size": "number"}
 

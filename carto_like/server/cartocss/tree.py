@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Union
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Several:
     items: tuple[Value, ...]
 
 
-Value = Union[Number, Color, Text, Word, Variable, Expression, Operation, Call, Several]
+Value = Number | Color | Text | Word | Variable | Expression | Operation | Call | Several
 
 
 @dataclass(frozen=True)

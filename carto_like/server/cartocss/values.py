@@ -48,9 +48,9 @@ class Evaluator:
         if isinstance(left, tree.Number) and isinstance(right, tree.Number):
             return tree.Number(self._calculate(node, left.value, right.value), left.unit or right.unit)
         if isinstance(left, tree.Color) and isinstance(right, (tree.Color, tree.Number)):
-            other = right if isinstance(right, tree.Color) else tree.Color(*[right.value] * 3)
+            other = right if isinstance(right, tree.Color) else _colored([right.value] * 3)
             pairs = zip(_channels(left), _channels(other), strict=True)
-            return tree.Color(*[self._calculate(node, a, b) for a, b in pairs], left.alpha)
+            return _colored([self._calculate(node, a, b) for a, b in pairs], left.alpha)
         if isinstance(left, tree.Expression) or isinstance(right, tree.Expression):
             columns = columns_of(left) | columns_of(right)
             return tree.Expression(f"({expression(left)}{node.sign}{expression(right)})", columns)
@@ -93,7 +93,7 @@ class Evaluator:
     def _made(self, call: tree.Call, numbers: list[float]) -> tree.Color:
         alpha = numbers[3] if len(numbers) == 4 else 1.0
         if call.name.startswith("rgb"):
-            return tree.Color(*numbers[:3], alpha)
+            return _colored(numbers[:3], alpha)
         return _from_hsl(numbers[0] / 360, numbers[1], numbers[2], alpha)
 
     def _mixed(self, call: tree.Call, arguments: list[tree.Value]) -> tree.Color:
@@ -107,6 +107,11 @@ class Evaluator:
         return tree.Color(*[a * share + b * (1 - share) for a, b in pairs])
 
 
+def _colored(channels: list[float], alpha: float = 1.0) -> tree.Color:
+    red, green, blue = channels
+    return tree.Color(red, green, blue, alpha)
+
+
 def _channels(color: tree.Color) -> tuple[float, float, float]:
     return color.red, color.green, color.blue
 
@@ -117,7 +122,7 @@ def _clamp(value: float, top: float = 1.0) -> float:
 
 def _from_hsl(hue: float, saturation: float, lightness: float, alpha: float) -> tree.Color:
     parts = colorsys.hls_to_rgb(hue % 1.0, _clamp(lightness), _clamp(saturation))
-    return tree.Color(*[part * 255 for part in parts], _clamp(alpha))
+    return _colored([part * 255 for part in parts], _clamp(alpha))
 
 
 def _shift(hue: float = 0, saturation: float = 0, lightness: float = 0, alpha: float = 0) -> _Change:
