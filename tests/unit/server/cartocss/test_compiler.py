@@ -26,6 +26,7 @@ def rules(sheet: str, style: str = "layer") -> list[ET.Element]:
         ("line-join: round", "LineSymbolizer", "stroke-linejoin", "round"),
         ("polygon-fill: lighten(#800000, 25%)", "PolygonSymbolizer", "fill", "#ff0000"),
         ("polygon-fill: hsl(120, 100%, 50%)", "PolygonSymbolizer", "fill", "#00ff00"),
+        ("polygon-fill: rgba(100%, 0, 51, 20%)", "PolygonSymbolizer", "fill", "rgba(255, 0, 51, 0.2)"),
         ("polygon-opacity: 0.5", "PolygonSymbolizer", "fill-opacity", "0.5"),
         ("polygon-fill: red", "PolygonSymbolizer", "clip", "true"),
     ],
