@@ -19,6 +19,7 @@ SDK = [
 ]
 EXTRAS = {
     "fast": ["isal>=1.5"],
+    "frames": ["numpy>=1.24", "orjson>=3.10", "pandas>=2", "pyarrow>=16"],
     "cli": ["click>=8.1", "rich>=13", "platformdirs>=4"],
     "server": [
         "starlette>=0.40",
@@ -52,6 +53,7 @@ EXTRAS = {
         "pre-commit>=3.5",
         "pytest>=8",
         "pytest-timeout>=2.3",
+        "pytest-xdist>=3.5",
         "responses>=0.25",
         "ruff>=0.9",
         # The test of the wheel builds it without an environment of its own.
@@ -62,7 +64,7 @@ EXTRAS = {
         "types-requests",
     ],
 }
-EXTRAS["all"] = sorted({name for extra in ("fast", "cli", "server", "maps") for name in EXTRAS[extra]})
+EXTRAS["all"] = sorted({name for extra in ("fast", "frames", "cli", "server", "maps") for name in EXTRAS[extra]})
 
 setup(
     name="carto-like",

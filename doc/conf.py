@@ -38,6 +38,7 @@ suppress_warnings = ["ref.python"]
 nitpick_ignore_regex = [
     # What other projects document is not looked up: the documentation builds without a network.
     (r"py:.*", r"(requests|urllib3|pyrestcli|collections|typing|datetime|io|os|pathlib|types|abc|zlib)\..*"),
+    (r"py:class", r"argparse\..*"),
     (r"py:.*", r"(Any|Callable|Iterable|Iterator|Mapping|Sequence|ClassVar|Self|Literal|optional).*"),
     # Prose that napoleon takes for the type of an attribute: no class is called like this.
     (r"py:class", r".* .*|[a-z]+"),

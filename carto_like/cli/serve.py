@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from carto_like.cli.home import at_home
 from carto_like.cli.limits import limited
 from carto_like.cli.output import say
+from carto_like.cli.settings import serving
 from carto_like.server.deployment import Home
 from carto_like.server.launch import Options, is_loopback
 from carto_like.server.launch import serve as run
@@ -40,6 +43,7 @@ __all__ = ["serve"]
     "--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Server processes to run."
 )
 @limited
+@serving
 @click.option(
     "--no-worker",
     is_flag=True,
@@ -59,6 +63,7 @@ def serve(
     api_key: str | None,
     workers: int,
     limits: Limits,
+    settings: dict[str, Any],
     no_worker: bool,
     tls_in_front: bool,
     as_json: bool,
@@ -74,7 +79,7 @@ def serve(
             "proxy with https in front and say --tls-in-front, or listen on 127.0.0.1."
         )
     run(
-        Options(home, host, port, user, api_key, workers, limits, worker=not no_worker),
+        Options(home, host, port, user, api_key, workers, limits, settings, worker=not no_worker),
         lambda running: _announce(running, as_json=as_json),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import psycopg
 from psycopg import AsyncConnection, errors, sql
@@ -18,6 +18,8 @@ from .settings import Settings
 logger = logging.getLogger(__name__)
 
 METADATA_CONNECTIONS = 8
+# More than that can lie idle, so that one of them is new even when all of those were cut.
+_BEGINNINGS = METADATA_CONNECTIONS + 1
 _OWN: Key = ("", "")
 
 # Startup options beat what a role has set for itself (ALTER ROLE CURRENT_USER SET ...), and RESET returns
@@ -108,8 +110,25 @@ class Database:
         Raises:
             Problem: 500 when the database cannot be reached.
         """
-        async with _reachable(self._metadata.connection(_OWN)) as connection, connection.transaction():
-            yield connection
+        async with AsyncExitStack() as stack:
+            yield await self._begin(stack)
+
+    async def _begin(self, stack: AsyncExitStack) -> Connection:
+        """A connection in a transaction, both of which end with the stack."""
+        for remaining in reversed(range(_BEGINNINGS)):
+            async with AsyncExitStack() as attempt:
+                borrowing = _reachable(self._metadata.connection(_OWN))
+                connection = await attempt.enter_async_context(borrowing)
+                try:
+                    await attempt.enter_async_context(connection.transaction())
+                except psycopg.OperationalError as error:
+                    # It was cut, which had not been heard of when it was lent. Nothing was done on it.
+                    if remaining:
+                        continue
+                    raise Problem(500, UNREACHABLE) from error
+                stack.push_async_exit(attempt.pop_all())
+                return connection
+        raise AssertionError("the last attempt returns or raises")
 
     def login(self, role: str, schema: str) -> AbstractAsyncContextManager[Connection]:
         """An autocommit connection that logged in as a role, its ``search_path`` starting with a schema.

@@ -13,13 +13,14 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
@@ -48,6 +49,7 @@ class Options:
     api_key: str | None = field(default=None, repr=False)
     workers: int = 1
     limits: Limits = field(default_factory=Limits)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     worker: bool = True
 
 
@@ -78,6 +80,7 @@ def serve(options: Options, announce: Callable[[Running], None]) -> None:
             worker=options.worker,
             limits=options.limits,
         )
+        settings = replace(settings, **options.settings)
         key = asyncio.run(prepare(settings, options.api_key))
         running = Running(_base_url(options.host, listener, options.user), options.user, key, os.getpid())
         if isinstance(database, PrivatePostgres):

@@ -30,7 +30,8 @@ def documented_modules() -> set[str]:
 
 def public_modules() -> set[str]:
     package = ROOT / "carto_like"
-    files = [*package.glob("*.py"), *package.glob("core/*.py"), *package.glob("pure/*.py")]
+    patterns = ("*.py", "core/*.py", "pure/*.py", "iotile/**/*.py")
+    files = [path for pattern in patterns for path in package.glob(pattern)]
     return {
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for path in files

@@ -32,6 +32,7 @@ def test_commands_it_names_exist() -> None:
 
 def test_files_and_modules_it_names_exist() -> None:
     for module in set(re.findall(r"`carto_like\.(\w+)", README)):
-        assert (ROOT / "carto_like" / f"{module}.py").is_file(), module
+        path = ROOT / "carto_like" / module
+        assert path.with_suffix(".py").is_file() or (path / "__init__.py").is_file(), module
     for name in set(re.findall(r"`([A-Z]+\.md|doc/|examples/)`", README)):
         assert (ROOT / name).exists(), name

@@ -23,6 +23,7 @@ SERVER = frozenset(
     | {"platformdirs", "python_multipart", "anyio", "isal", "h11", "httptools", "pyogrio", "pyarrow"}
     | {"procrastinate", "charset_normalizer", "mapnik"}
 )
+FRAMES = frozenset({"numpy", "pandas", "pyarrow", "orjson"})
 COMMANDS = frozenset({"click", "rich", "platformdirs", "requests"})
 # A function of these would read files, the clock or the environment, or write a log.
 IMPURE = frozenset(
@@ -67,6 +68,7 @@ def allowed_floors(path: Path) -> frozenset[str]:
         "pure": frozenset({"pure"}),
         "core": frozenset({"pure", "core", "package"}),
         "carto": frozenset({"pure", "core", "carto", "package"}),
+        "iotile": frozenset({"pure", "core", "iotile", "package"}),
         "server": frozenset({"pure", "server", "package"}),
         "cli": frozenset({"pure", "core", "carto", "cli", "package"}),
     }
@@ -83,6 +85,7 @@ def allowed_libraries(path: Path) -> frozenset[str]:
         "pure": STANDARD - IMPURE,
         "core": STANDARD | CLIENT | {"rich", "tqdm"},
         "carto": STANDARD | CLIENT,
+        "iotile": STANDARD | CLIENT | FRAMES,
         "server": STANDARD | SERVER,
         "cli": STANDARD | COMMANDS,
     }

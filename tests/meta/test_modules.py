@@ -13,7 +13,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "carto_like"
 
-FILES = [path for pattern in ("*.py", "pure/*.py", "core/*.py") for path in PACKAGE.glob(pattern)]
+FILES = [
+    path for pattern in ("*.py", "pure/*.py", "core/*.py", "iotile/**/*.py") for path in PACKAGE.glob(pattern)
+]
 PUBLIC_SDK = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in FILES if not path.stem.startswith("_")
 )

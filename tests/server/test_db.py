@@ -269,6 +269,22 @@ def test_a_connection_that_died_while_idle_is_replaced(
     run(settings, work)
 
 
+def test_connections_whose_end_nobody_has_heard_of_yet_are_replaced(
+    settings: Settings, admin: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(database: Database) -> None:
+        async with database.metadata() as one, database.metadata() as two:
+            pids = [one.pgconn.backend_pid, two.pgconn.backend_pid]
+        for pid in pids:
+            admin.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+        async with database.metadata() as own:
+            assert await value(own, "SELECT 1") == 1
+            assert own.pgconn.backend_pid not in pids
+
+    monkeypatch.setattr("carto_like.server.pool.is_alive", lambda _: True)
+    run(settings, work)
+
+
 def test_the_platform_can_end_a_session(settings: Settings, account: TestAccount) -> None:
     async def work(database: Database) -> None:
         async with database.login(account.role, account.schema) as connection:

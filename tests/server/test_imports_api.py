@@ -88,7 +88,7 @@ def test_what_is_made_is_a_dataset_like_any_other(api: Api, owner: Owner) -> Non
         {"cartodb_id": 1, "x": pytest.approx(6)},
         {"cartodb_id": 2, "x": None},
     ]
-    assert owner.execute("SELECT reltuples::int FROM pg_class WHERE relname = 'trees'") == [(1,)]
+    assert owner.execute("SELECT reltuples::int FROM pg_class WHERE oid = 'trees'::regclass") == [(1,)]
 
 
 def test_the_other_ways_to_send_a_file(api: Api) -> None:

@@ -87,7 +87,7 @@ def test_one_driver_is_left() -> None:
     assert left == ["GeoJSON"]
 
 
-def test_a_child_waits_for_the_next_file_and_ends_with_its_parent(tmp_path: Path) -> None:
+def test_children_wait_for_the_next_files_and_end_with_their_parent(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text("a,b\n1,x\n")
 
@@ -99,17 +99,19 @@ def test_a_child_waits_for_the_next_file_and_ends_with_its_parent(tmp_path: Path
                 async with readers.reading(Request(str(file), "a.csv", "csv")) as reading:
                     children.add(reading._process.pid)
                     seen.append(b"".join([block async for block in reading.blocks()]))
+            readers.warm_up()
             assert readers._starting is not None
             await readers._starting
-            assert readers._spare is not None
-            children.add(readers._spare.pid)
+            children |= {spare.pid for spare in readers._spares}
+            async with readers.reading(Request(str(file), "a.csv", "csv")) as reading:
+                assert reading._process.pid in children
         finally:
             await readers.close()
         return seen, children
 
     seen, children = asyncio.run(read_twice())
     assert seen == [b"1\t1\tx\n"] * 2
-    assert len(children) == 3
+    assert len(children) == 4
     for pid in children:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)

@@ -73,6 +73,14 @@ def nothing_is_left(api: Api) -> None:
             ).encode(),
             3201,
         ),
+        *(
+            ("a.geojson", collection(FEATURE.replace('"Point","coordinates":[1,2]', geometry)).encode(), 2014)
+            for geometry in (
+                '"Polygon","coordinates":[[[0,0],[1,1]]]',
+                '"Polygon","coordinates":[[[0,0],[1,1],[1,0],[2,2]]]',
+                '"LineString","coordinates":[[0,0]]',
+            )
+        ),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -168,6 +176,21 @@ def test_a_full_disk_ends_the_upload_only(api: Api, monkeypatch: pytest.MonkeyPa
     assert (end["state"], end["error_code"]) == ("failure", 1000)
     monkeypatch.undo()
     assert upload(api, "a.csv", CSV)["state"] == "complete"
+
+
+def test_a_full_disk_of_the_database_leaves_nothing(api: Api) -> None:
+    api.sql(
+        "CREATE FUNCTION fill() RETURNS int LANGUAGE plpgsql AS $$ BEGIN "
+        "RAISE disk_full USING MESSAGE = 'could not extend file: No space left on device'; END $$"
+    )
+    end = ended(
+        api,
+        start(api, params={"sql": "SELECT i, CASE i WHEN 9 THEN fill() END FROM generate_series(1, 9) i"}),
+    )
+    assert (end["state"], end["error_code"]) == ("failure", 1000)
+    assert "No space left" in end["get_error_text"]["what_about"]
+    nothing_is_left(api)
+    assert ended(api, start(api, params={"sql": "SELECT 1 AS a"}))["state"] == "complete"
 
 
 def test_a_folder_that_cannot_be_written_is_told_of(limited: Any, tmp_path: Path) -> None:
@@ -316,7 +339,8 @@ def test_an_import_that_kills_its_workers_is_given_up(mortal: Mortal) -> None:
 def test_a_lost_connection_is_made_good_once(api: Api, admin: psycopg.Connection[Any], account: Any) -> None:
     def terminate() -> bool:
         found = admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            # Not before it is gone: another look would take the dying one for the next attempt.
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
             "WHERE usename = %s AND state = 'active' AND query LIKE 'CREATE TABLE%%'",
             (account.role,),
         )

@@ -80,6 +80,23 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(Content_Length=str(len(CSV) + 1000))
         self.wfile.write(CSV)
 
+    def answer_long(self) -> None:
+        self._head(Content_Length=str(len(CSV) - 4))
+        self.wfile.write(CSV)
+
+    def answer_later(self) -> None:
+        self._head(Content_Length=str(len(CSV)))
+        self.wfile.write(CSV)
+        self.wfile.flush()
+        self.server.closing.wait(0.02)
+        self.wfile.write(CSV)
+
+    def answer_open(self) -> None:
+        self._head(Content_Length=str(len(CSV)))
+        self.wfile.write(CSV)
+        self.wfile.flush()
+        self.server.closing.wait()
+
     def answer_large(self) -> None:
         self._head(Content_Length="1000000000")
 
@@ -153,6 +170,7 @@ def test_good_addresses_become_datasets(make_api: Any, site: Site) -> None:
         ("/good/no_extension", "no_extension"),
         ("/good/wrong.xls", "wrong"),
         ("/geojson/places", "places"),
+        ("/open/kept.csv", "kept"),
     ):
         assert fetched(api, site.base + path)["table_name"] == table
 
@@ -168,6 +186,8 @@ def test_bad_addresses_have_their_codes(make_api: Any, site: Site) -> None:
         ("/metadata/a.csv", 1001),
         ("/file/a.csv", 1001),
         ("/short/a.csv", 1103),
+        ("/long/a.csv", 1103),
+        ("/later/a.csv", 1103),
         ("/large/a.csv", 6666),
         ("/endless/a.csv", 6666),
         ("/dripping/a.csv", 1020),

@@ -19,6 +19,7 @@ import pytest
 import requests
 from psycopg import sql
 
+from carto_like.server.bootstrap import DATABASE
 from carto_like.server.postgres import PrivatePostgres
 from carto_like.server.secrets import write_private
 from tests.support.processes import processes, processes_mentioning
@@ -49,6 +50,12 @@ def query(serving: Serving, q: str, **params: str) -> requests.Response:
 
 def postgres_pid(home: Path) -> int:
     return int((home / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
+def superuser_dsn(home: Path) -> str:
+    """How to reach the database of a running server."""
+    _, _, _, port, folder, *_ = (home / "postgres" / "postmaster.pid").read_text().splitlines()
+    return f"host={folder} port={port} dbname={DATABASE} user=postgres"
 
 
 def test_from_nothing_to_a_platform_and_back(data_dir: Path) -> None:
@@ -162,6 +169,30 @@ def test_the_database_killed_under_the_server_comes_back(home: Path) -> None:
     assert processes_mentioning(str(home)) == []
 
 
+def test_an_import_survives_the_database(home: Path) -> None:
+    with Serving(*at(home)) as serving:
+        imports = f"{serving.base_url}api/v1/imports"
+        key = {"api_key": serving.api_key}
+        asked = {**key, "sql": "SELECT 1 AS a FROM pg_sleep(1)", "table_name": "slow"}
+        identity = requests.post(imports, params=asked, timeout=30).json()["item_queue_id"]
+        busy = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE TABLE%pg_sleep%' AND state = 'active'"
+        with psycopg.connect(superuser_dsn(home), autocommit=True) as admin:
+            wait_for(lambda: admin.execute(busy).fetchone() is not None, "the import does not begin", 30)
+        os.kill(postgres_pid(home), signal.SIGKILL)
+
+        def told() -> Any:
+            answer = requests.get(f"{imports}/{identity}", key, timeout=30)
+            return answer.json() if answer.status_code == 200 else {}
+
+        wait_for(lambda: told().get("state") in ("complete", "failure"), "the import does not end", 60)
+        assert (told()["state"], told()["table_name"]) == ("complete", "slow")
+        rows = query(
+            serving, "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ 'slow|_import_'"
+        )
+        assert rows.json()["rows"] == [{"relname": "slow"}]
+        assert query(serving, "DROP TABLE slow").status_code == 200
+
+
 def test_a_running_request_is_answered_before_the_end(home: Path) -> None:
     with Serving(*at(home)) as serving:
         answers = []
@@ -242,6 +273,46 @@ def test_limits_given_on_the_command_line_hold(home: Path) -> None:
         answers = [query(serving, "SELECT 1 AS one") for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200, 200, 429]
         assert int(answers[2].headers["Retry-After"]) > 1000
+
+
+def test_settings_given_on_the_command_line_hold(home: Path) -> None:
+    uploads = home / "elsewhere"
+    given = (
+        "--timezone",
+        "Asia/Tokyo",
+        "--public-url",
+        "https://maps.example.org/",
+        "--uploads-dir",
+        str(uploads),
+    )
+    with Serving(*at(home), *given, "--import-addresses", "public", "--hard-system-tables") as serving:
+        zone = query(serving, "SELECT current_setting('TimeZone') AS zone").json()["rows"]
+        assert zone == [{"zone": "Asia/Tokyo"}]
+        assert query(serving, "SELECT * FROM pg_class").status_code == 403
+        me = requests.get(f"{serving.base_url}api/v3/me", {"api_key": serving.api_key}, timeout=30).text
+        assert "https://maps.example.org/user/me" in me
+        imports, key = f"{serving.base_url}api/v1/imports", {"api_key": serving.api_key}
+
+        def end_of(started: requests.Response) -> tuple[str, int | None]:
+            told: dict[str, Any] = {}
+
+            def is_final() -> bool:
+                identity = started.json()["item_queue_id"]
+                told.update(requests.get(f"{imports}/{identity}", key, timeout=30).json())
+                return "success" in told
+
+            wait_for(is_final, "the import does not end", 30)
+            return told["state"], told["error_code"]
+
+        asked = {**key, "url": f"{serving.base_url}nothing.csv"}
+        files = {"file": ("t.csv", b"a\n1\n")}
+        ends = [
+            end_of(requests.post(imports, params=asked, timeout=30)),
+            end_of(requests.post(imports, params=key, files=files, timeout=30)),
+        ]
+        assert ends == [("failure", 1001), ("complete", None)]
+        assert uploads.is_dir()
+        assert query(serving, "DROP TABLE t").status_code == 200
 
 
 @pytest.fixture

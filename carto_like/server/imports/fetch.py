@@ -26,6 +26,7 @@ _REDIRECTS = 5
 _REDIRECTING = (301, 302, 303, 307, 308)
 _BLOCK_BYTES = 256 * 1024
 _SILENCE_SECONDS = 30.0
+_LAST_WORD_SECONDS = 0.5
 _PORTS = {"http": 80, "https": 443}
 _HEADERS = {"User-Agent": "carto-like", "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close"}
 _CODES = {404: codes.NOT_FOUND, 401: codes.NOT_ALLOWED}
@@ -109,6 +110,8 @@ class _Download:
             except ValueError as error:
                 raise ImportFailure(codes.DOWNLOAD_FAILED, str(error)) from None
             connection = self._connect(parts)
+            # The connection forgets it when the other end is to close it.
+            plug: socket.socket = connection.sock
             try:
                 response = self._ask(connection, parts)
                 location = response.headers.get("Location")
@@ -116,7 +119,7 @@ class _Download:
                     url = urljoin(url, location)
                     continue
                 self._check_status(response)
-                self._store(response)
+                self._store(plug, response)
                 return name_of_download(url, _message(response))
             finally:
                 connection.close()
@@ -157,14 +160,15 @@ class _Download:
                 code, f"The answer was {response.status}", answer=(response.status, response.reason[:200])
             )
 
-    def _store(self, response: http.client.HTTPResponse) -> None:
+    def _store(self, plug: socket.socket, response: http.client.HTTPResponse) -> None:
         limit, announced, received = self._rules.max_bytes, response.length, 0
         if limit and (announced or 0) > limit:
             raise ImportFailure(codes.FILE_TOO_LARGE, f"{announced} bytes, {limit} are allowed")
+        # Left to itself, it would cut what comes beyond the length that was announced, and say nothing.
+        response.length = None
         with self._target.open("wb") as file:
-            while received != announced:
-                left = _BLOCK_BYTES if announced is None else min(_BLOCK_BYTES, announced - received)
-                block = response.read1(left)
+            while announced is None or received < announced:
+                block = response.read1(_BLOCK_BYTES)
                 if not block:
                     break
                 received += len(block)
@@ -172,14 +176,28 @@ class _Download:
                     raise ImportFailure(codes.FILE_TOO_LARGE, f"{limit} bytes are allowed")
                 self._patience()
                 file.write(block)
-        if announced is not None and received != announced:
-            raise ImportFailure(codes.WRONG_LENGTH, f"{received} of {announced} bytes came")
+        if announced is None:
+            return
+        if received != announced:
+            raise ImportFailure(codes.WRONG_LENGTH, f"{received} bytes came, {announced} were announced")
+        if _has_more(plug, response):
+            raise ImportFailure(codes.WRONG_LENGTH, f"More than the announced {announced} bytes came")
 
     def _patience(self) -> float:
         left = self._deadline - time.monotonic()
         if left <= 0 or self._is_stopped():
             raise TimeoutError
         return min(_SILENCE_SECONDS, left)
+
+
+def _has_more(plug: socket.socket, response: http.client.HTTPResponse) -> bool:
+    """Whether something comes where the end was announced."""
+    # We asked for the connection to be closed, so that others wait for nothing here.
+    plug.settimeout(_LAST_WORD_SECONDS)
+    try:
+        return bool(response.read1(1))
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def _message(response: http.client.HTTPResponse) -> Message:

@@ -1,7 +1,7 @@
 """The parent's side of the child process that opens files.
 
-Starting a Python takes longer than reading a small file, so one child waits, ready and used by nobody, for
-the next file. Each serves a single one.
+Starting a Python takes longer than reading a small file, so children wait, ready and used by nobody, for the
+next files. Each serves a single one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from carto_like.server.imports.confine import without_secrets
 from carto_like.server.settings import Limits
 
 BLOCK_BYTES = 256 * 1024
+_BREATH_SECONDS = 0.05
+# The second is for the file that comes while the first is being replaced.
+_SPARES = 2
 _PARENT = str(Path(carto_like.__file__).resolve().parents[1])
 _COMMAND = (sys.executable, "-s", "-m", "carto_like.server.imports.child")
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -105,28 +108,32 @@ class Reading:
 
 
 class Readers:
-    """Child processes, one of them in waiting."""
+    """Child processes, some of them in waiting."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._spare: Process | None = None
+        self._spares: list[Process] = []
         self._starting: asyncio.Task[None] | None = None
         self._skip: list[str] | None = None
         self._closed = False
 
+    def warm_up_soon(self) -> None:
+        """Start children for the next files when those who wait for the last one have been answered."""
+        # A fork stops the event loop for a moment, and a starting Python takes a processor for longer.
+        asyncio.get_running_loop().call_later(_BREATH_SECONDS, self.warm_up)
+
     def warm_up(self) -> None:
-        """Start a child for the next file; to be called when nobody waits for the processor."""
-        if self._spare is None and not self._closed and (self._starting is None or self._starting.done()):
+        """Start children for the next files; to be called when nobody waits for the processor."""
+        if not self._closed and (self._starting is None or self._starting.done()):
             self._starting = asyncio.create_task(self._prepare())
 
     async def close(self) -> None:
-        """End the child that waits."""
+        """End the children that wait."""
         self._closed = True
         if self._starting is not None:
             await self._starting
-        if self._spare is not None:
-            await _end(self._spare)
-            self._spare = None
+        while self._spares:
+            await _end(self._spares.pop())
 
     @asynccontextmanager
     async def reading(self, request: Request) -> AsyncIterator[Reading]:
@@ -145,7 +152,6 @@ class Readers:
             yield Reading(process, _table_of(line))
         finally:
             await _end(process)
-            self.warm_up()
 
     async def _drivers_to_skip(self) -> list[str]:
         if self._skip is None:
@@ -167,15 +173,17 @@ class Readers:
         return process
 
     async def _take(self) -> Process:
-        if self._starting is not None:
+        if not self._spares and self._starting is not None:
             await self._starting
-        process, self._spare = self._spare, None
-        if process is None or process.returncode is not None:
-            process = await self._start()
-        return process
+        while self._spares:
+            process = self._spares.pop(0)
+            if process.returncode is None:
+                return process
+        return await self._start()
 
     async def _prepare(self) -> None:
-        self._spare = await self._start()
+        while len(self._spares) < _SPARES and not self._closed:
+            self._spares.append(await self._start())
 
     async def _start(self) -> Process:
         may_use = (self._limits.import_memory_bytes, round(self._limits.import_timeout))

@@ -40,7 +40,11 @@ SELECT {columns}, g, cartodb.CDB_TransformToWebmercator(g) FROM (
                              END) AS f
         FROM (SELECT *, {parsed} AS p FROM {source} OFFSET 0) a OFFSET 0) b OFFSET 0) c
 """
-_COLLECTIONS = "SELECT EXISTS (SELECT FROM {} WHERE GeometryType(the_geom) = 'GEOMETRYCOLLECTION')"
+# COPY takes rings of two points, and rings that are open. This way of reading does not: it raises an error.
+_CHECKED = """
+SELECT bool_or(GeometryType(the_geom) = 'GEOMETRYCOLLECTION'), count(ST_GeomFromWKB(ST_AsBinary(the_geom)))
+FROM {} WHERE GeometryType(the_geom) NOT IN ('POINT', 'MULTIPOINT')
+"""
 
 
 class Loader:
@@ -74,8 +78,9 @@ class Loader:
         else:
             await self._fill_by_text(reading, table.geometry[1], geometry_or_nothing=geometry_or_nothing)
         if table.geometry is not None:
-            cursor = await self._session.execute(sql.SQL(_COLLECTIONS).format(self._table))
-            if await cursor.fetchone() == (True,):
+            cursor = await self._session.execute(sql.SQL(_CHECKED).format(self._table))
+            row = await cursor.fetchone()
+            if row is not None and row[0]:
                 raise ImportFailure(codes.COLLECTIONS)
 
     async def finish(self) -> None:
@@ -87,12 +92,15 @@ class Loader:
         """
         name = sql.Literal(self._table.as_string())
         schema = sql.Literal(self._account.schema)
-        # One message: a small file's import consists of little else than round trips.
+        # One message, and no more of CDB_CartodbfyTable than a table made here needs: a small file's import
+        # consists of little else.
         await self._session.execute(
             sql.SQL(
+                "SELECT cartodb._CDB_CheckCartodbfy({schema}, {name}::regclass);"
                 "ALTER TABLE {table} ADD PRIMARY KEY (cartodb_id);"
                 "SELECT cartodb._CDB_GiveSequence({schema}, {stage}, {name}::regclass);"
-                "SELECT cartodb.CDB_CartodbfyTable({schema}, {name}::regclass);"
+                "SELECT cartodb._CDB_AddIndexes({name}::regclass);"
+                "SELECT cartodb._CDB_AddTriggers({schema}, {name}::regclass);"
                 "ANALYZE {table}"
             ).format(table=self._table, schema=schema, stage=sql.Literal(self.stage), name=name)
         )

@@ -78,6 +78,7 @@ async def run_import(platform: Platform, import_id: UUID) -> None:
         except (psycopg.OperationalError, Problem) as error:
             logger.warning("import %s lost the database: %s", import_id, type(error).__name__)
             await _reachable(platform)
+    platform.readers.warm_up_soon()
     # Also when its user was deleted meanwhile, and the import with him.
     await asyncio.to_thread(shutil.rmtree, folder_of(platform, import_id), ignore_errors=True)
 

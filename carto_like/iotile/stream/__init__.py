@@ -1,0 +1,1 @@
+"""Stream data and reports, under the names scripts know."""

@@ -1,0 +1,1 @@
+"""Slugs, conversions and the base of scripts, under the names scripts know."""
