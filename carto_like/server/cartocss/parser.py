@@ -95,7 +95,8 @@ def _selector(scanner: Scanner) -> tree.Selector:
             break
     if scanner.position == start or scanner.peek() not in "{,":
         scanner.fail("expected a selector such as #layer")
-    return tree.Selector(ids, classes, is_map, attachment, tuple(conditions))
+    text = scanner.text[start : scanner.position].strip()
+    return tree.Selector(ids, classes, is_map, attachment, tuple(conditions), text)
 
 
 def _name(scanner: Scanner) -> str:
@@ -125,8 +126,9 @@ def _declaration(scanner: Scanner) -> tree.Declaration:
     if not found:
         scanner.fail("expected `property: value`")
     value = _value(scanner)
+    end = scanner.position
     _end(scanner)
-    return tree.Declaration(found[2], found[1] or "", value, start)
+    return tree.Declaration(found[2], found[1] or "", value, start, end)
 
 
 def _value(scanner: Scanner, depth: int = 0) -> tree.Value:
