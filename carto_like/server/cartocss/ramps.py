@@ -77,7 +77,7 @@ def wanted_breaks(sheet: str) -> dict[Breaks, RampError]:
         return {}
     return {
         ramp.breaks: RampError(sheet, ramp.declaration, "unable to compute ramp")
-        for ramp in _ramps(sheet)
+        for ramp in _read_all(sheet)
         if ramp.breaks
     }
 
@@ -86,7 +86,7 @@ def expand(sheet: str, found: Mapping[Breaks, Found]) -> tuple[str, list[dict[st
     """The sheet without its ramps, and a description of each of them."""
     if "ramp" not in sheet:
         return sheet, []
-    ramps = list(_ramps(sheet))
+    ramps = _read_all(sheet)
     described = [_described(ramp, found) for ramp in ramps]
     for ramp in sorted(ramps, key=lambda ramp: ramp.declaration.position, reverse=True):
         declaration = ramp.declaration
@@ -94,6 +94,13 @@ def expand(sheet: str, found: Mapping[Breaks, Found]) -> tuple[str, list[dict[st
         written = _written(ramp, found)
         sheet = sheet[: declaration.position] + written + after.lstrip().removeprefix(";")
     return sheet, described
+
+
+def _read_all(text: str) -> list[_Ramp]:
+    try:
+        return list(_ramps(text))
+    except RecursionError:
+        raise CartoCssError("the style is nested too deep") from None
 
 
 def _ramps(text: str) -> Iterator[_Ramp]:

@@ -51,7 +51,7 @@ def read_values(arguments: list[tree.Value]) -> tuple[Values, list[tree.Value]]:
 
 
 def _between(first: tree.Number, rest: list[tree.Value]) -> tuple[Values, list[tree.Value]]:
-    last, *after = rest or [None]
+    last, *after = rest or [tree.Several(())]
     if not isinstance(last, tree.Number):
         raise ValueError("invalid number of arguments")
     count = None
