@@ -134,12 +134,12 @@ def test_a_label_is_a_column_an_expression_or_a_text(label: str, expected: str, 
 
 def test_effects_of_a_style_and_turned_markers() -> None:
     style = compile_style(
-        "#l { image-filters: agg-stack-blur(2, 3), invert; marker-transform: 'rotate([angle])'; marker-width: 4 }"
+        "#l { image-filters: agg-stack-blur(2, 3), invert; marker-width: 4; marker-transform: 'rotate([r])' }"
     )
     element = ET.fromstring(style.xml).find("Style")
     assert element is not None
     assert element.get("image-filters") == "agg-stack-blur(2,3),invert"
-    assert (style.columns, style.in_turn) == ({"angle"}, False)
+    assert (style.columns, style.in_turn) == ({"r"}, False)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_effects_of_a_style_and_turned_markers() -> None:
     [
         (
             "#l{text-name:[a];text-face-name:'DejaVu Sans'}",
-            "style0:1:18 text-face-name: there is no font 'DejaVu Sans'. Did you mean DejaVu Sans Bold?",
+            "style0:1:18 text-face-name: there is no font 'DejaVu Sans'. Did you mean DejaVu Sans Book?",
         ),
         ("#l{line-dasharray:0,0}", "style0:1:4 the lengths of line-dasharray must make 0.5 or more"),
         ("#l{line-width:1e9}", "style0:1:4 line-width is at most 100000"),
