@@ -139,7 +139,8 @@ def test_effects_of_a_style_and_turned_markers() -> None:
     element = ET.fromstring(style.xml).find("Style")
     assert element is not None
     assert element.get("image-filters") == "agg-stack-blur(2,3),invert"
-    assert (style.columns, style.in_turn) == ({"r"}, False)
+    assert style.columns == {"r"}
+    assert not style.in_turn
 
 
 @pytest.mark.parametrize(
