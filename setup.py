@@ -20,6 +20,7 @@ SDK = [
 EXTRAS = {
     "fast": ["isal>=1.5"],
     "frames": ["numpy>=1.24", "orjson>=3.10", "pandas>=2", "pyarrow>=16"],
+    "geo": ["geopandas>=1", "pyarrow>=16"],
     "cli": ["click>=8.1", "rich>=13", "platformdirs>=4"],
     "server": [
         "starlette>=0.40",
@@ -29,6 +30,8 @@ EXTRAS = {
         "psycopg[binary]>=3.2.2",
         "psycopg-pool>=3.2",
         "cryptography>=42",
+        "pyjwt>=2.8",
+        "msgpack>=1.0.5",
         # Its tables are brought up to date by files that come with it, and only forwards.
         "procrastinate>=3.10,<3.11",
         "prometheus-client>=0.20",
@@ -39,6 +42,9 @@ EXTRAS = {
         # GDAL is in the wheel of pyogrio; before 0.12 it cannot write SpatiaLite.
         "pyogrio>=0.12",
         "pyarrow>=15",
+        # Exports name the reference system of their geometries in full.
+        "numpy>=1.24",
+        "pyproj>=3.6",
         "tzdata",
     ],
     # Mapnik with its library in the wheel.
@@ -48,6 +54,7 @@ EXTRAS = {
         "build",
         "coverage[toml]>=7.4",
         "furo",
+        "geopandas>=1",
         "hypothesis>=6.100",
         "mypy>=1.10",
         "pre-commit>=3.5",
@@ -64,7 +71,9 @@ EXTRAS = {
         "types-requests",
     ],
 }
-EXTRAS["all"] = sorted({name for extra in ("fast", "frames", "cli", "server", "maps") for name in EXTRAS[extra]})
+EXTRAS["all"] = sorted(
+    {name for extra in ("fast", "frames", "cli", "server", "maps") for name in EXTRAS[extra]}
+)
 
 setup(
     name="carto-like",
