@@ -47,6 +47,8 @@ EXTRAS = {
         "pyproj>=3.6",
         "tzdata",
     ],
+    # Mapnik with its library in the wheel.
+    "maps": ["mapnik>=4.3", "palettable>=3.3"],
     "dev": [
         "airportsdata",
         "build",
@@ -69,7 +71,9 @@ EXTRAS = {
         "types-requests",
     ],
 }
-EXTRAS["all"] = sorted({name for extra in ("fast", "frames", "cli", "server") for name in EXTRAS[extra]})
+EXTRAS["all"] = sorted(
+    {name for extra in ("fast", "frames", "cli", "server", "maps") for name in EXTRAS[extra]}
+)
 
 setup(
     name="carto-like",
