@@ -23,7 +23,6 @@ PENDING = {
     "do_token": "the Data Observatory",
     "export": "exporting maps",
     "kuvizs": "published maps",
-    "maps": "named and anonymous maps",
     "sync_tables": "synchronized tables",
     "visualizations.INTERVAL_BETWEEN_RETRIES_S": "exporting maps",
     "visualizations.MAX_NUMBER_OF_RETRIES": "exporting maps",
