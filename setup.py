@@ -29,6 +29,8 @@ EXTRAS = {
         "psycopg[binary]>=3.2.2",
         "psycopg-pool>=3.2",
         "cryptography>=42",
+        "jinja2>=3.1",
+        "pyjwt>=2.8",
         # Its tables are brought up to date by files that come with it, and only forwards.
         "procrastinate>=3.10,<3.11",
         "prometheus-client>=0.20",
@@ -41,6 +43,8 @@ EXTRAS = {
         "pyarrow>=15",
         "tzdata",
     ],
+    # MapLibre GL JS comes as files of its wheel.
+    "maps": ["maplibre>=0.3.6"],
     "dev": [
         "airportsdata",
         "build",
@@ -54,6 +58,7 @@ EXTRAS = {
         "pytest-xdist>=3.5",
         "responses>=0.25",
         "ruff>=0.9",
+        "selenium>=4.20",
         # The test of the wheel builds it without an environment of its own.
         "setuptools>=69",
         "sphinx>=7.2",
@@ -62,7 +67,9 @@ EXTRAS = {
         "types-requests",
     ],
 }
-EXTRAS["all"] = sorted({name for extra in ("fast", "frames", "cli", "server") for name in EXTRAS[extra]})
+EXTRAS["all"] = sorted(
+    {name for extra in ("fast", "frames", "cli", "server", "maps") for name in EXTRAS[extra]}
+)
 
 setup(
     name="carto-like",
@@ -73,7 +80,14 @@ setup(
     license="BSD-3-Clause",
     packages=find_packages(include=["carto_like", "carto_like.*"]),
     package_data={
-        "carto_like": ["py.typed", "core/*.pyi", "server/services/sql/*.sql", "server/services/sql/*/*.sql"]
+        "carto_like": [
+            "py.typed",
+            "core/*.pyi",
+            "server/services/sql/*.sql",
+            "server/services/sql/*/*.sql",
+            "server/pages/static/*",
+            "server/pages/templates/*.html",
+        ]
     },
     python_requires=">=3.10",
     install_requires=SDK,

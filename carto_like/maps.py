@@ -136,6 +136,16 @@ class NamedMap(BaseMap):
         super().load({**template, "template_id": template.get("name")})
         self._others = {name: value for name, value in template.items() if name not in self.fields}
 
+    @property
+    def token(self) -> str | None:
+        """What the map's addresses hold: the token of the instance, or the first valid one, or None."""
+        if self._token is not None:
+            return self._token
+        if isinstance(self.auth, Mapping) and self.auth.get("method") == "token":
+            valid: Iterable[str] = self.auth.get("valid_tokens") or ()
+            return next(iter(valid), None)
+        return None
+
     def fill(self, template: Mapping[str, Any]) -> None:
         """Set everything that a template names; what has no attribute of its own is kept and sent, too."""
         self.update_from_dict({name: template[name] for name in _TEMPLATE if name in template})
@@ -162,10 +172,7 @@ class NamedMap(BaseMap):
         return {**self._others, **values}
 
     def _query(self) -> dict[str, Any]:
-        token = self._token
-        if token is None and isinstance(self.auth, Mapping) and self.auth.get("method") == "token":
-            valid: Iterable[str] = self.auth.get("valid_tokens") or ()
-            token = next(iter(valid), None)
+        token = self.token
         return {} if token is None else {"auth_token": token}
 
     def _root(self, layer: Any) -> str:

@@ -23,6 +23,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "batch": ("carto_like.cli.batch:batch", "Run a file of SQL as a job on the server."),
     "jobs": ("carto_like.cli.jobs:jobs", "List, watch and cancel batch jobs."),
     "datasets": ("carto_like.cli.datasets:datasets", "List, describe and delete datasets."),
+    "maps": ("carto_like.cli.maps:maps", "List, make, delete, open and draw named maps."),
+    "open": ("carto_like.cli.open:open_page", "Look at the account in a browser."),
 }
 
 

@@ -17,9 +17,23 @@ from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from .errors import UNREACHABLE, Problem
+from .pages import assets
 from .platform import Platform
 from .requestlog import Exchange
-from .routes import api_keys, copy, health, imports, jobs, organizations, preflight, sql, tables, users, viz
+from .routes import (
+    api_keys,
+    copy,
+    health,
+    imports,
+    jobs,
+    organizations,
+    pages,
+    preflight,
+    sql,
+    tables,
+    users,
+    viz,
+)
 from .settings import Settings
 from .sqlapi.family import Exchange as SqlExchange
 
@@ -35,6 +49,7 @@ _FAMILIES: tuple[Callable[[Platform], list[Route]], ...] = (
     organizations.routes,
     api_keys.routes,
     imports.routes,
+    pages.routes,
 )
 
 # Their bodies are streams of any length, with limits of their own. All of the path counts: those of datasets
@@ -58,7 +73,11 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self.platform = Platform.create(settings)
         self._settings = settings
-        self._open_routes = [*health.routes(self.platform), *jobs.open_routes(self.platform)]
+        self._open_routes = [
+            *health.routes(self.platform),
+            *jobs.open_routes(self.platform),
+            *assets.routes(),
+        ]
         self._preflights = preflight.routes()
         self._routes = [route for family in _FAMILIES for route in family(self.platform)]
 
