@@ -52,6 +52,7 @@ EXTRAS = {
         "furo",
         "hypothesis>=6.100",
         "mypy>=1.10",
+        "pillow>=10",
         "pre-commit>=3.5",
         "pytest>=8",
         "pytest-timeout>=2.3",

@@ -76,17 +76,15 @@ def test_links_are_for_the_master_key(api: Api, key: str | None) -> None:
     assert api.with_key(key).post("api/v1/page_links").status_code == 401
 
 
-@pytest.mark.parametrize(
-    "page", ["//evil.example", "https://evil.example", "map/", "map/a/b", "map/a?b", "sql", 7]
-)
+@pytest.mark.parametrize("page", ["//evil.example", "https://evil.example", "map/", "sql", "api/v2/sql", 7])
 def test_links_lead_nowhere_else(api: Api, page: Any) -> None:
     assert api.post("api/v1/page_links", json={"page": page}).status_code == 400
 
 
 def test_a_link_to_a_page_with_any_name(api: Api, visitor: Api) -> None:
-    url = link(api, 'dataset/"><b>ü')
+    url = link(api, 'dataset/"><b>ü/../?x')
     answer = visitor.session.get(url, timeout=30, allow_redirects=False)
-    assert answer.headers["Location"] == f"{api.base_url}dataset/%22%3E%3Cb%3E%C3%BC"
+    assert answer.headers["Location"] == f"{api.base_url}dataset/%22%3E%3Cb%3E%C3%BC%2F..%2F%3Fx"
 
 
 def test_the_cookie_is_for_the_account_s_pages_and_no_script(api: Api, visitor: Api) -> None:

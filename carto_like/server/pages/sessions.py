@@ -22,8 +22,8 @@ SESSION_TIME = timedelta(hours=12)
 LINK_SECONDS = 60
 
 _ALGORITHM = "HS256"
-# Of all addresses below an account these alone can be asked for, so that no link leads elsewhere.
-_PAGE = re.compile(r"|(map|dataset)/[^/?#\\\x00-\x1f]+")
+# Of all addresses these alone can be asked for, below the account's own and quoted: no link leads elsewhere.
+_PAGE = re.compile(r"|(map|dataset)/[^\x00-\x1f]+")
 
 _ADD_LINK = """
 INSERT INTO carto_like.page_links (code_index, account_id, page, expires_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from urllib.parse import quote, urlsplit
 
@@ -12,10 +13,13 @@ from starlette.routing import Route
 from carto_like.server.accounts import Account
 from carto_like.server.authentication import account_of
 from carto_like.server.errors import Problem
+from carto_like.server.pages.assets import require_maplibre
 from carto_like.server.pages.home import datasets_of, jobs_of
 from carto_like.server.pages.rendering import HEADERS, page
 from carto_like.server.pages.sessions import COOKIE, LINK_SECONDS, SESSION_TIME, Sessions
 from carto_like.server.platform import Platform
+from carto_like.server.services.datasets import Datasets
+from carto_like.server.services.preview import LAYER, Preview
 from carto_like.server.vizapi.access import require_master, root_of
 from carto_like.server.vizapi.answers import answering, json_answer
 from carto_like.server.vizapi.bodies import read_body
@@ -33,6 +37,10 @@ def routes(platform: Platform) -> list[Route]:
         Route("/api/v1/page_links", answering(pages.link), methods=["POST"]),
         Route("/enter", _explained(pages.enter), methods=["GET"]),
         Route("/leave", _explained(pages.leave), methods=["POST"]),
+        Route(
+            "/dataset/{name:path}/{z:int}/{x:int}/{y:int}.mvt", answering(pages.dataset_tile), methods=["GET"]
+        ),
+        Route("/dataset/{name:path}", _explained(pages.dataset), methods=["GET"]),
         Route("/", _explained(pages.home), methods=["GET"]),
     ]
 
@@ -118,9 +126,51 @@ class _Pages:
         title = f"Maps and data of {account.name}"
         return page("home.html", title=title, root=root, datasets=datasets, total=total, maps=[], jobs=jobs)
 
+    async def dataset(self, request: Request) -> Response:
+        account = account_of(request)
+        require_maplibre()
+        is_owner = await self._sessions.master_key(request, account) is not None
+        dataset = await Datasets(self._platform.database).find(account, request.path_params["name"])
+        if not is_owner and (dataset is None or dataset.privacy == "private"):
+            # Whether there is one is the owner's business, too.
+            raise Problem(401, "If there is such a dataset, it is private. Its owner gets a link to it with:")
+        if dataset is None:
+            raise Problem(404, "There is no such dataset.")
+        preview = self._preview(account, dataset.name, is_owner=is_owner)
+        path = urlsplit(root_of(self._platform, request, account)).path
+        config = {
+            "vector": f"{path}/dataset/{quote(dataset.name, safe='')}/{{z}}/{{x}}/{{y}}.mvt",
+            "raster": None,
+            "layers": [LAYER],
+            "bounds": await preview.bounds(),
+        }
+        return page("map.html", title=dataset.name, config=config)
+
+    async def dataset_tile(self, request: Request) -> Response:
+        account = account_of(request)
+        is_owner = await self._sessions.master_key(request, account) is not None
+        place = request.path_params
+        preview = self._preview(account, place["name"], is_owner=is_owner)
+        content = await preview.tile(place["z"], place["x"], place["y"])
+        return tile_answer(request, content)
+
+    def _preview(self, account: Account, name: str, *, is_owner: bool) -> Preview:
+        role = account.role if is_owner else account.public_role
+        return Preview(self._platform.database, account, role, name)
+
     async def _require_session(self, request: Request, account: Account) -> None:
         if await self._sessions.master_key(request, account) is None:
             raise Problem(401, "This page is for whoever holds the master key. Get a link to it with:")
+
+
+def tile_answer(request: Request, content: bytes) -> Response:
+    """A vector tile, which a browser asks about again each time and gets only when it has changed."""
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Cookie"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    status = 200 if content else 204
+    return Response(content, status, headers, "application/x-protobuf" if content else None)
 
 
 def _cookie_path(root: str) -> str:

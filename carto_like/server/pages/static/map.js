@@ -106,6 +106,7 @@
   map.on("idle", () => container.setAttribute("aria-busy", "false"));
   map.on("error", (event) => {
     trouble.textContent = `The map could not be drawn: ${event.error?.message ?? "unknown trouble"}`;
+    container.setAttribute("aria-busy", "false");
   });
 
   const fit = document.getElementById("fit");
