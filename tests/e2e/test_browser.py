@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import airportsdata
 import pytest
+from PIL import ImageChops
 
 from tests.support.api import Api, TestAccount, make_account
 from tests.support.browser import Browser, browser
@@ -26,6 +28,22 @@ def window() -> Iterator[Browser]:
         yield opened
 
 
+def template(name: str, *, where: str = "true", tokens: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A named map of the airports, in plain red."""
+    options = {
+        "sql": f"SELECT * FROM airports WHERE {where}",
+        "cartocss": "#airports { marker-width: 10; marker-fill: #ff0000; marker-line-width: 0;"
+        " marker-allow-overlap: true; }",
+        "cartocss_version": "2.3.0",
+    }
+    return {
+        "version": "0.0.1",
+        "name": name,
+        "auth": {"method": "token", "valid_tokens": list(tokens)} if tokens else {"method": "open"},
+        "layergroup": {"version": "1.8.0", "layers": [{"type": "cartodb", "options": options}]},
+    }
+
+
 @pytest.fixture(scope="module")
 def owner(platform_server: RunningServer) -> TestAccount:
     """A user with a dataset: the airports of Portugal and Spain."""
@@ -41,6 +59,13 @@ def owner(platform_server: RunningServer) -> TestAccount:
     assert 50 < len(found) < 1000
     rows_of(api, f"INSERT INTO airports (icao, name, opened, the_geom) VALUES {values}")
     rows_of(api, f"UPDATE airports SET name = '{NASTY}' WHERE icao = 'LEAM'")
+    for made in (
+        template("iberia"),
+        template("nowhere", where="icao NOT IN ('LPFR', 'LEAM', 'LPPR', 'LEBL')"),
+        template("secret", tokens=("the first", "the second")),
+    ):
+        answer = api.post("api/v1/map/named", json=made)
+        assert answer.status_code == 200, answer.text
     api.session.close()
     return account
 
@@ -87,9 +112,9 @@ def test_home(logged_in: Browser, owner: TestAccount) -> None:
 def test_home_in_the_dark(logged_in: Browser) -> None:
     color = "return getComputedStyle(document.body).backgroundColor"
     light = logged_in.run(color)
-    logged_in.in_dark(True)
+    logged_in.prefer(color_scheme="dark")
     dark = logged_in.run(color)
-    logged_in.in_dark(False)
+    logged_in.prefer()
     assert (light, dark) == ("rgb(255, 255, 255)", "rgb(20, 24, 29)")
 
 
@@ -135,13 +160,16 @@ def test_data_is_no_markup(logged_in: Browser, owner: TestAccount) -> None:
 
 
 def test_the_button_zooms_to_the_data(logged_in: Browser, owner: TestAccount) -> None:
+    logged_in.prefer(reduced_motion="reduce")
     logged_in.open(f"{owner.base_url}dataset/airports")
     logged_in.wait_for_map()
     zoom = "return document.getElementById('map').maplibre.getZoom()"
     before = logged_in.run(zoom)
     logged_in.run("document.getElementById('map').maplibre.jumpTo({center: [100, 0], zoom: 9})")
     logged_in.find("#fit").click()
-    logged_in.until(lambda: abs(logged_in.run(zoom) - before) < 0.01)
+    logged_in.prefer()
+    # At once, and not on the way there.
+    assert logged_in.run(zoom) == pytest.approx(before, abs=0.01)
 
 
 def test_the_middle_can_be_read_without_a_mouse(logged_in: Browser, owner: TestAccount) -> None:
@@ -175,3 +203,63 @@ def test_a_private_dataset_is_nobody_else_s(window: Browser, owner: TestAccount)
     assert "private" in window.find("main p").text
     assert window.driver.find_elements("css selector", "#map") == []
     window.check_quiet(host=host(owner), refused=(401,))
+
+
+RED = (255, 0, 0)
+WHITE = (255, 255, 255)
+
+
+def test_home_lists_the_maps(logged_in: Browser, owner: TestAccount) -> None:
+    names = (
+        "return [...document.querySelectorAll('[aria-labelledby=maps] tbody tr')].map((row) => row.innerText)"
+    )
+    assert [row.split("\t") for row in logged_in.run(names)] == [
+        ["iberia", "everybody"],
+        ["nowhere", "everybody"],
+        ["secret", "those who have a token"],
+    ]
+    logged_in.find('a[href$="/map/secret"]').click()
+    logged_in.wait_for_map()
+    assert logged_in.picture("secret").getpixel(logged_in.place(*FARO)) == RED
+    logged_in.check_quiet(host=host(owner))
+
+
+def test_a_map_is_drawn(window: Browser, owner: TestAccount) -> None:
+    window.forget()
+    window.open(f"{owner.base_url}map/nowhere")
+    window.wait_for_map()
+    center = window.run("return document.getElementById('map').maplibre.getCenter().toArray()")
+    zoom = window.run("return document.getElementById('map').maplibre.getZoom()")
+    without = window.picture("map_without_four")
+    window.open(f"{owner.base_url}map/iberia")
+    window.wait_for_map()
+    jump = "document.getElementById('map').maplibre.jumpTo({center: arguments[0], zoom: arguments[1]})"
+    window.run(jump, center, zoom)
+    window.wait_for_map()
+    drawn = window.picture("map")
+    for place in (FARO, ALMERIA):
+        pixel = window.place(*place)
+        assert (drawn.getpixel(pixel), without.getpixel(pixel)) == (RED, WHITE)
+    assert drawn.getpixel(window.place(-11.5, 36.5)) == WHITE
+    # The two pictures differ by four markers of ten pixels, and by nothing else.
+    changed = ImageChops.difference(drawn, without).convert("L").point(lambda value: min(value, 1))
+    assert 200 < changed.histogram()[1] < 700
+    window.hover_map(*window.place(*FARO))
+    window.until(lambda: "Faro" in str(window.find("#under").get_attribute("textContent")))
+    window.click_map(*window.place(*FARO))
+    window.until(lambda: attributes(window))
+    assert attributes(window)["icao"] == "LPFR"
+    window.check_quiet(host=host(owner))
+
+
+def test_a_map_with_tokens_refuses_without_one(window: Browser, owner: TestAccount) -> None:
+    window.forget()
+    for query in ("", "?auth_token=wrong"):
+        window.open(f"{owner.base_url}map/secret{query}")
+        assert "Unauthorized" in window.find("main p").text
+        assert window.driver.find_elements("css selector", "#map") == []
+        window.check_quiet(host=host(owner), refused=(403,))
+    window.open(f"{owner.base_url}map/secret?auth_token=the%20second")
+    window.wait_for_map()
+    assert window.picture("map_with_token").getpixel(window.place(*FARO)) == RED
+    window.check_quiet(host=host(owner))

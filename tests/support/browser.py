@@ -72,9 +72,10 @@ class Browser:
         """Drop all cookies."""
         self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
 
-    def in_dark(self, dark: bool) -> None:
-        """Prefer dark or light pages."""
-        features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+    def prefer(self, *, color_scheme: str = "light", reduced_motion: str = "no-preference") -> None:
+        """Set what the user likes."""
+        wishes = {"prefers-color-scheme": color_scheme, "prefers-reduced-motion": reduced_motion}
+        features = [{"name": name, "value": value} for name, value in wishes.items()]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
     def find(self, selector: str) -> WebElement:

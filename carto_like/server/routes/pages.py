@@ -15,6 +15,7 @@ from carto_like.server.authentication import account_of
 from carto_like.server.errors import Problem
 from carto_like.server.pages.assets import require_maplibre
 from carto_like.server.pages.home import datasets_of, jobs_of
+from carto_like.server.pages.namedmaps import NamedMaps, tokens_of
 from carto_like.server.pages.rendering import HEADERS, page
 from carto_like.server.pages.sessions import COOKIE, LINK_SECONDS, SESSION_TIME, Sessions
 from carto_like.server.platform import Platform
@@ -41,6 +42,7 @@ def routes(platform: Platform) -> list[Route]:
             "/dataset/{name:path}/{z:int}/{x:int}/{y:int}.mvt", answering(pages.dataset_tile), methods=["GET"]
         ),
         Route("/dataset/{name:path}", _explained(pages.dataset), methods=["GET"]),
+        Route("/map/{name:path}", _explained(pages.map), methods=["GET"]),
         Route("/", _explained(pages.home), methods=["GET"]),
     ]
 
@@ -74,6 +76,7 @@ class _Pages:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._sessions = Sessions(platform)
+        self._maps = NamedMaps(platform)
 
     async def link(self, request: Request) -> Response:
         """Make a link that logs its user in, once; for whoever holds the master key."""
@@ -122,9 +125,9 @@ class _Pages:
             return RedirectResponse(f"{root}/", _PERMANENT, HEADERS)
         await self._require_session(request, account)
         datasets, total = await datasets_of(self._platform, account, root)
-        jobs = await jobs_of(self._platform, account)
+        maps, jobs = await self._maps.listed(account, root), await jobs_of(self._platform, account)
         title = f"Maps and data of {account.name}"
-        return page("home.html", title=title, root=root, datasets=datasets, total=total, maps=[], jobs=jobs)
+        return page("home.html", title=title, root=root, datasets=datasets, total=total, maps=maps, jobs=jobs)
 
     async def dataset(self, request: Request) -> Response:
         account = account_of(request)
@@ -145,6 +148,15 @@ class _Pages:
             "bounds": await preview.bounds(),
         }
         return page("map.html", title=dataset.name, config=config)
+
+    async def map(self, request: Request) -> Response:
+        account, name = account_of(request), request.path_params["name"]
+        require_maplibre()
+        is_owner = await self._sessions.master_key(request, account) is not None
+        tokens = tokens_of(request.query_params.multi_items())
+        path = urlsplit(root_of(self._platform, request, account)).path
+        config = await self._maps.config(account, path, name, tokens, is_owner=is_owner)
+        return page("map.html", title=name, config=config)
 
     async def dataset_tile(self, request: Request) -> Response:
         account = account_of(request)

@@ -86,7 +86,7 @@ class Preview:
             return None
         except psycopg.Error as error:
             raise _explained(error) from error
-        return _within_world(row) if row is not None and None not in row else None
+        return within_world(row) if row is not None and None not in row else None
 
     async def tile(self, z: int, x: int, y: int) -> bytes:
         """The tile, empty when nothing is in it.
@@ -147,7 +147,7 @@ def _sample(rows: float, z: int) -> sql.Composable:
     return sql.SQL("TABLESAMPLE SYSTEM ({}) REPEATABLE (1)").format(sql.Literal(100 * _SAMPLED_ROWS / rows))
 
 
-def _within_world(bounds: tuple[float, ...]) -> Bounds | None:
+def within_world(bounds: tuple[float, ...]) -> Bounds | None:
     """The part of the bounds that a web map can show; None when they are none."""
     if not all(map(math.isfinite, bounds)):
         return _WORLD
