@@ -41,6 +41,8 @@ EXTRAS = {
         "pyarrow>=15",
         "tzdata",
     ],
+    # Mapnik with its library in the wheel.
+    "maps": ["mapnik>=4.3"],
     "dev": [
         "airportsdata",
         "build",
@@ -62,7 +64,9 @@ EXTRAS = {
         "types-requests",
     ],
 }
-EXTRAS["all"] = sorted({name for extra in ("fast", "frames", "cli", "server") for name in EXTRAS[extra]})
+EXTRAS["all"] = sorted(
+    {name for extra in ("fast", "frames", "cli", "server", "maps") for name in EXTRAS[extra]}
+)
 
 setup(
     name="carto-like",
