@@ -19,7 +19,20 @@ from starlette.types import Message, Receive, Scope, Send
 from .errors import UNREACHABLE, Problem
 from .platform import Platform
 from .requestlog import Exchange
-from .routes import api_keys, copy, health, imports, jobs, organizations, preflight, sql, tables, users, viz
+from .routes import (
+    api_keys,
+    copy,
+    health,
+    imports,
+    jobs,
+    maps,
+    organizations,
+    preflight,
+    sql,
+    tables,
+    users,
+    viz,
+)
 from .settings import Settings
 from .sqlapi.family import Exchange as SqlExchange
 
@@ -35,6 +48,7 @@ _FAMILIES: tuple[Callable[[Platform], list[Route]], ...] = (
     organizations.routes,
     api_keys.routes,
     imports.routes,
+    maps.routes,
 )
 
 # Their bodies are streams of any length, with limits of their own. All of the path counts: those of datasets
