@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -246,7 +247,7 @@ def test_cases_23_to_27_addresses_that_lead_nowhere(anyone: Api) -> None:
 
 
 def test_cases_29_and_30_attributes_of_one_feature(anyone: Api) -> None:
-    told = {"attributes": {"id": "cartodb_id", "columns": ["name"]}}
+    told: dict[str, Any] = {"attributes": {"id": "cartodb_id", "columns": ["name"]}}
     token = token_of(make(anyone, config(vector_layer(**told))))
     response = tile(anyone, token, "0/attributes/1")
     assert (response.status_code, response.json()) == (200, {"name": "n1"})

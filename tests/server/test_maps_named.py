@@ -99,7 +99,7 @@ def test_a_key_in_a_template_is_not_kept(master: Api, admin: psycopg.Connection[
     assert master.delete(f"{NAMED}/keyless").status_code == 204
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "35 name": ({"name": "a b"}, "Invalid characters in template name 'a b'"),
     "35 placeholder": (
         {"placeholders": {"1x": {"type": "number", "default": 1}}},
@@ -148,7 +148,7 @@ def test_case_36_an_open_template_is_instantiated(
     assert message(anyone.post(f"{NAMED}/absent"))[0] == 404
 
 
-HOSTILE = {
+HOSTILE: dict[str, list[Any]] = {
     "text": ["it's", "'; drop table t; --", "\\'; drop table t; --", "<%= column %>", "' || version() || '"],
     "column": ['name" from pg_authid --', "name'; drop table t", "cartodb_id"],
     "id": ["1; drop table t", "1 or true", "--1", "0x1", "1e", "NaN", [1], True, None],

@@ -73,25 +73,6 @@ class Renderer:
         """Draw layers over each other, the first at the bottom, as PNG; raises ``RenderError``."""
         return await self._draw(layers, (bounds, width, height, scale, buffer), png)
 
-    async def render_grid(
-        self,
-        style: MapnikStyle,
-        rows: Iterable[Row],
-        bounds: Bounds,
-        *,
-        key: str,
-        fields: Sequence[str],
-        size: int = 256,
-        buffer: int = 64,
-    ) -> Any:
-        """The UTFGrid of one layer, one cell for four pixels; raises ``RenderError``."""
-        view = (bounds, size, size, 1.0, buffer)
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._pool, _draw_grid, style, rows, view, key, fields)
-        except RuntimeError as error:
-            raise RenderError(str(error)) from error
-
     def close(self) -> None:
         """Let the pictures being drawn finish, and end the threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -123,16 +104,3 @@ def _draw(
     from .drawing import View, draw
 
     return draw(layers, View(*view), png)
-
-
-def _draw_grid(
-    style: MapnikStyle,
-    rows: Iterable[Row],
-    view: tuple[Bounds, int, int, float, int],
-    key: str,
-    fields: Sequence[str],
-) -> Any:
-    from .drawing import View
-    from .grids import draw_grid
-
-    return draw_grid(style, rows, View(*view), key, fields)
