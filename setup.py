@@ -43,8 +43,8 @@ EXTRAS = {
         "pyarrow>=15",
         "tzdata",
     ],
-    # MapLibre GL JS comes as files of its wheel.
-    "maps": ["maplibre>=0.3.6"],
+    # Mapnik with its library, and MapLibre GL JS as files, are in the wheels.
+    "maps": ["mapnik>=4.3", "maplibre>=0.3.6"],
     "dev": [
         "airportsdata",
         "build",

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from etl_airports import COLUMNS, rows
+
 from carto_like.auth import APIKeyAuthClient
 from carto_like.maps import NamedMap, NamedMapManager
 from carto_like.pure.pgtext import quote_identifier, quote_literal
 from carto_like.sql import CopySQLClient, SQLClient
 
 import account
-from etl_airports import COLUMNS, rows
 
 STYLE = """
 #airports {

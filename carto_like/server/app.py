@@ -26,6 +26,7 @@ from .routes import (
     health,
     imports,
     jobs,
+    maps,
     organizations,
     pages,
     preflight,
@@ -49,6 +50,7 @@ _FAMILIES: tuple[Callable[[Platform], list[Route]], ...] = (
     organizations.routes,
     api_keys.routes,
     imports.routes,
+    maps.routes,
     pages.routes,
 )
 

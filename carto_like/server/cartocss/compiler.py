@@ -1,0 +1,112 @@
+"""From a sheet to a map document of Mapnik."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+
+from . import tree
+from .cascade import Cascade, Rule
+from .conditions import Conditions
+from .parser import parse
+from .problem import CartoCssError, fail
+from .properties import Writer
+from .values import Evaluator, number
+
+GEOMETRY_TYPE = "mapnik::geometry_type"
+
+
+@dataclass(frozen=True)
+class MapnikStyle:
+    """A compiled sheet.
+
+    Attributes:
+        xml: a whole Mapnik map document in EPSG:3857 with one layer, which has no data source yet.
+        columns: the columns that filters and expressions read.
+    """
+
+    xml: str
+    columns: frozenset[str]
+
+
+def compile_style(cartocss: str, layer: str = "layer") -> MapnikStyle:
+    """Compile a sheet for one layer; every ``#name`` in it means this layer.
+
+    Nothing is read but the sheet, and nothing in the result makes Mapnik open a file or an address.
+    Raises ``CartoCssError`` with line and column.
+    """
+    sheet = parse(cartocss)
+    evaluator = Evaluator(cartocss, sheet.variables)
+    cascade = Cascade(cartocss, sheet, evaluator)
+    writer = Writer(cartocss, evaluator)
+    root = ET.Element("Map", {"srs": "epsg:3857"})
+    for declaration in cascade.map:
+        writer.map_attribute(root, declaration)
+    names = []
+    for attachment, rules in cascade.rules():
+        name = f"{layer}-{attachment}" if attachment else layer
+        style = ET.SubElement(root, "Style", {"name": name, "filter-mode": "first"})
+        _style(style, rules, writer)
+        names.append(name)
+    for index, faces in enumerate(writer.fonts):
+        fonts = ET.Element("FontSet", {"name": f"fontset-{index}"})
+        for face in faces:
+            ET.SubElement(fonts, "Font", {"face-name": face})
+        root.insert(index, fonts)
+    element = ET.SubElement(root, "Layer", {"name": layer, "srs": "epsg:3857"})
+    for name in names:
+        ET.SubElement(element, "StyleName").text = name
+    return MapnikStyle(ET.tostring(root, "unicode"), frozenset(writer.columns))
+
+
+def _style(style: ET.Element, rules: list[Rule], writer: Writer) -> None:
+    for rule in rules:
+        element = ET.SubElement(style, "Rule")
+        _conditions(element, rule.conditions)
+        tests = rule.conditions.tests
+        writer.columns.update(column for column, _, _ in tests if column != GEOMETRY_TYPE)
+        _symbolizers(style, element, list(rule.declarations.values()), writer)
+
+
+def _conditions(rule: ET.Element, conditions: Conditions) -> None:
+    if conditions.tests:
+        ET.SubElement(rule, "Filter").text = conditions.filter
+    largest, smallest = conditions.scales
+    if largest is not None:
+        ET.SubElement(rule, "MaxScaleDenominator").text = number(largest)
+    if smallest is not None:
+        ET.SubElement(rule, "MinScaleDenominator").text = number(smallest)
+
+
+def _symbolizers(
+    style: ET.Element, rule: ET.Element, declarations: list[tree.Declaration], writer: Writer
+) -> None:
+    made: dict[tuple[str, str], ET.Element] = {}
+    for declaration in sorted(declarations, key=lambda item: item.position):
+        if writer.style_attribute(style, declaration):
+            continue
+        found = writer.known(declaration)
+        key = (declaration.instance, found.symbolizer)
+        if key not in made:
+            made[key] = ET.SubElement(rule, found.symbolizer)
+        writer.attribute(made[key], declaration, found)
+    for (instance, symbolizer), element in made.items():
+        _complete(element, symbolizer)
+        if symbolizer == "TextSymbolizer" and "fontset-name" not in element.attrib:
+            first = next(
+                item for item in declarations if item.instance == instance and item.name.startswith("text-")
+            )
+            fail(writer.text, first.position, "Property text-face-name required for defining text styles.")
+
+
+def _complete(element: ET.Element, symbolizer: str) -> None:
+    """What sheets written for Mapnik 2 rely on when they do not say it."""
+    if symbolizer in ("MarkersSymbolizer", "LineSymbolizer", "PolygonSymbolizer", "TextSymbolizer"):
+        element.attrib.setdefault("clip", "true")
+    if symbolizer == "TextSymbolizer":
+        element.attrib.setdefault("label-position-tolerance", "0")
+    if symbolizer == "MarkersSymbolizer" and {"stroke", "stroke-opacity"} & element.attrib.keys():
+        element.attrib.setdefault("stroke-width", "1")
+
+
+__all__ = ["CartoCssError", "MapnikStyle", "compile_style"]
