@@ -28,7 +28,8 @@ STYLE = """
   [zoom >= 5] { marker-width: 7; marker-line-width: 1; marker-line-color: #fff; }
 }
 """
-WORLD = (-170, -56, 180, 76)
+# Most of the world, in a picture of this many pixels.
+CENTER, ZOOM, WIDTH, HEIGHT = (8.0, 26.0), 2, 1000, 500
 
 
 def make_dataset(auth_client: APIKeyAuthClient, name: str) -> int:
@@ -53,13 +54,13 @@ def template_of(name: str) -> dict[str, Any]:
         "cartocss_version": "2.3.0",
         "attributes": {"id": "cartodb_id", "columns": ["icao", "name", "city", "country", "elevation"]},
     }
-    west, south, east, north = WORLD
+    lng, lat = CENTER
     return {
         "version": "0.0.1",
         "name": name,
         "auth": {"method": "open"},
         "layergroup": {"version": "1.8.0", "layers": [{"type": "cartodb", "options": options}]},
-        "view": {"bounds": {"west": west, "south": south, "east": east, "north": north}},
+        "view": {"zoom": ZOOM, "center": {"lng": lng, "lat": lat}},
     }
 
 
@@ -76,14 +77,16 @@ def main() -> None:
     parser = account.parser(__doc__)
     parser.add_argument("--name", default="world_airports", help="of dataset and map (default: %(default)s)")
     parser.add_argument("--output", default="airports.png", help="the picture (default: %(default)s)")
+    parser.add_argument("--no-address", action="store_true", help="of the map's page; say nothing of it")
     arguments = parser.parse_args()
 
     auth_client = account.connect(arguments)
     print(f"{make_dataset(auth_client, arguments.name)} airports in the dataset {arguments.name}")
     named_map = make_map(auth_client, arguments.name)
-    path = named_map.save_image(arguments.output, 1000, 500, bbox=WORLD)
+    path = named_map.save_image(arguments.output, WIDTH, HEIGHT)
     print(f"A picture of the map: {path.resolve()}")
-    print(f"The map in a browser: {auth_client.base_url}map/{named_map.template_id}")
+    if not arguments.no_address:
+        print(f"The map in a browser: {auth_client.base_url}map/{named_map.template_id}")
 
 
 if __name__ == "__main__":
