@@ -42,7 +42,7 @@ EXTRAS = {
         "tzdata",
     ],
     # Mapnik with its library in the wheel.
-    "maps": ["mapnik>=4.3"],
+    "maps": ["mapnik>=4.3", "palettable>=3.3"],
     "dev": [
         "airportsdata",
         "build",
