@@ -44,7 +44,7 @@ EXTRAS = {
         "tzdata",
     ],
     # Mapnik with its library, and MapLibre GL JS as files, are in the wheels.
-    "maps": ["mapnik>=4.3", "maplibre>=0.3.6"],
+    "maps": ["mapnik>=4.3", "maplibre>=0.3.6", "palettable>=3.3"],
     "dev": [
         "airportsdata",
         "build",

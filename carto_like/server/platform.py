@@ -37,7 +37,10 @@ class Platform:
         database = Database(settings, secrets)
         metrics = Metrics(lambda: database.open_logins)
         users = Users(database, secrets, default_quota=settings.limits.quota_bytes)
-        readers, pictures = Readers(settings.limits), Pictures(settings.limits.map_threads)
+        readers, pictures = (
+            Readers(settings.limits),
+            Pictures(settings.limits.map_threads, settings.limits.map_rows),
+        )
         return cls(settings, database, secrets, users, metrics, Jobs(database), readers, pictures)
 
     @property

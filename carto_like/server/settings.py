@@ -104,7 +104,9 @@ class Limits:
         7200.0, "seconds that a map which was instantiated is kept after it was last read; never unlimited"
     )
     map_timeout: float = _limit(60.0, "seconds that the SQL of one tile, or of a map's creation, may take")
-    map_rows: int = _limit(500_000, "rows that one picture or grid may be drawn from")
+    map_rows: int = _limit(
+        500_000, "rows that a grid, or a picture whose style needs all at once, may be drawn from"
+    )
     map_cache_bytes: int = _limit(64 * 2**20, "bytes of tiles that each worker keeps in memory; 0 is none")
     map_threads: int = _limit(2, "threads of each worker that draw pictures; never unlimited")
     rate_limits: Mapping[str, tuple[RateLimit, ...]] = field(

@@ -15,6 +15,8 @@ NEVER_UNLIMITED |= {
     "job_stalled_after",
     "import_timeout",
     "import_url_timeout",
+    "map_threads",
+    "map_ttl",
 }
 NAMES = [name for name, _, _ in Limits.table() if name != "rate_limits"]
 

@@ -23,10 +23,16 @@ class MapnikStyle:
     Attributes:
         xml: a whole Mapnik map document in EPSG:3857 with one layer, which has no data source yet.
         columns: the columns that filters and expressions read.
+        background: the colour of ``Map { background-color }``, as Mapnik reads it.
+        buffer: the pixels of ``Map { buffer-size }``.
+        in_turn: whether each feature is drawn once, after those before it, so that they may come in parts.
     """
 
     xml: str
     columns: frozenset[str]
+    background: str | None = None
+    buffer: int | None = None
+    in_turn: bool = False
 
 
 def compile_style(cartocss: str, layer: str = "layer") -> MapnikStyle:
@@ -40,8 +46,9 @@ def compile_style(cartocss: str, layer: str = "layer") -> MapnikStyle:
     cascade = Cascade(cartocss, sheet, evaluator)
     writer = Writer(cartocss, evaluator)
     root = ET.Element("Map", {"srs": "epsg:3857"})
+    options = ET.Element("Map")
     for declaration in cascade.map:
-        writer.map_attribute(root, declaration)
+        writer.map_attribute(options, declaration)
     names = []
     for attachment, rules in cascade.rules():
         name = f"{layer}-{attachment}" if attachment else layer
@@ -56,7 +63,19 @@ def compile_style(cartocss: str, layer: str = "layer") -> MapnikStyle:
     element = ET.SubElement(root, "Layer", {"name": layer, "srs": "epsg:3857"})
     for name in names:
         ET.SubElement(element, "StyleName").text = name
-    return MapnikStyle(ET.tostring(root, "unicode"), frozenset(writer.columns))
+    buffer = options.get("buffer-size")
+    return MapnikStyle(
+        ET.tostring(root, "unicode"),
+        frozenset(writer.columns),
+        background=options.get("background-color"),
+        buffer=round(float(buffer)) if buffer else None,
+        in_turn=len(names) < 2 and not any(_blends(element) for element in root.iter()),
+    )
+
+
+def _blends(element: ET.Element) -> bool:
+    """Whether this makes more of a picture than a feature laid over those before it."""
+    return "comp-op" in element.attrib or (element.tag == "Style" and "opacity" in element.attrib)
 
 
 def _style(style: ET.Element, rules: list[Rule], writer: Writer) -> None:

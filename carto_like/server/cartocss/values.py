@@ -73,7 +73,7 @@ class Evaluator:
 
     def _call(self, call: tree.Call, arguments: list[tree.Value]) -> tree.Value:
         if call.name in ("rgb", "rgba", "hsl", "hsla"):
-            return self._made(call, self._numbers(call, arguments, 3 + call.name.endswith("a")))
+            return self._made(call, arguments)
         if call.name == "mix":
             return self._mixed(call, arguments)
         change = _CHANGES.get(call.name)
@@ -90,10 +90,13 @@ class Evaluator:
             fail(self._text, call.position, f"{call.name}() takes {count} numbers here")
         return [item.value / 100 if item.unit == "%" else item.value for item in numbers]
 
-    def _made(self, call: tree.Call, numbers: list[float]) -> tree.Color:
+    def _made(self, call: tree.Call, arguments: list[tree.Value]) -> tree.Color:
+        numbers = self._numbers(call, arguments, 3 + call.name.endswith("a"))
         alpha = numbers[3] if len(numbers) == 4 else 1.0
         if call.name.startswith("rgb"):
-            return _colored(numbers[:3], alpha)
+            shares = [isinstance(part, tree.Number) and part.unit == "%" for part in arguments]
+            channels = zip(numbers[:3], shares[:3], strict=True)
+            return _colored([part * 255 if share else part for part, share in channels], alpha)
         return _from_hsl(numbers[0] / 360, numbers[1], numbers[2], alpha)
 
     def _mixed(self, call: tree.Call, arguments: list[tree.Value]) -> tree.Color:

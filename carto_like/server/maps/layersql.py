@@ -118,17 +118,6 @@ def _attribute(name: str, oid: int) -> str:
     return column if oid in _EXACT else f"{column}::text AS {column}"
 
 
-def features(source: Source, tile: Tile, bounds: Bounds, columns: Sequence[str], most: int) -> str:
-    """What a picture is drawn from: flat WKB, and columns as truth, number or text; ``most`` 0 is all."""
-    types = dict(source.columns)
-    selected = [
-        f"ST_AsBinary(ST_Force2D({source.geometry}))",
-        *(_attribute(name, types.get(name, 0)) for name in columns),
-    ]
-    limit = f" LIMIT {most + 1}" if most else ""
-    return f"SELECT {', '.join(selected)} {source.reading(tile, bounds)}{limit}"
-
-
 def attributes(source: Source, id_column: str, columns: Sequence[str], feature: str, most: int) -> str:
     """The different rows, as JSON text, of one feature; raises ValueError for a NUL in its id."""
     names = ", ".join(map(quote_identifier, columns))

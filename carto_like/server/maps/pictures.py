@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 from carto_like.server.errors import Problem
 from carto_like.server.raster import RasterUnavailable, Renderer
@@ -11,8 +12,9 @@ from carto_like.server.raster import RasterUnavailable, Renderer
 class Pictures:
     """Keeps one renderer for all maps of a server; Mapnik is not looked for before there is need of it."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, features: int) -> None:
         self._threads = threads
+        self._features = features or sys.maxsize
         self._renderer: Renderer | None = None
 
     @property
@@ -24,7 +26,7 @@ class Pictures:
         """
         if self._renderer is None:
             try:
-                self._renderer = Renderer(self._threads)
+                self._renderer = Renderer(self._threads, features=self._features)
             except RasterUnavailable as error:
                 raise Problem(400, str(error)) from error
         return self._renderer

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from carto_like.server.services.maptiles import Frame
+from carto_like.server.services.mapdrawing import Frame
 
 from .config import MapConfig
 from .coordinates import Tile, fitting_zoom, picture_bounds, read_zoom

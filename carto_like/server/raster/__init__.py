@@ -1,13 +1,47 @@
-"""Pictures of maps by Mapnik, drawn from rows that the caller fetched.
+"""Pictures of maps by Mapnik, drawn from rows that come by the caller's own connection.
 
 Importing this package needs nothing; ``Renderer()`` needs the extra ``[maps]`` and says so with
-``RasterUnavailable`` when it is absent. Bounds are ``(west, south, east, north)`` in EPSG:3857.
+``RasterUnavailable`` when it is absent. Bounds are ``(west, south, east, north)`` in EPSG:3857::
 
-``await renderer.render_tile(style, rows, bounds, size=256, scale=1.0, buffer=64, png="png8:m=h")``
-gives PNG bytes; ``await renderer.render_image(layers, bounds, width, height)`` draws several
-``(style, rows)`` over each other. ``rows`` are ``Row(wkb, attributes)``.
+    renderer = Renderer(threads=2)                       # one per process; close() at its end
+    style = compile_style(cartocss)                      # ..cartocss; style.buffer is its buffer-size
+    view = View(bounds, 256, 256, scale=1.0, buffer=64)  # a tile; scale 2 gives 512 pixels
+    source = Source(sql, geometry="the_geom_webmercator", srid=3857)
+    async with database.login(role, schema) as connection, read_only(connection):
+        rows = fetch(connection, source, view, style.columns)
+        png = await renderer.picture([Layer(style, rows)], view, png=SMALL_PNG)
+
+Several layers lie over each other, the first at the bottom. A static map is a ``View`` of another size
+(``MAX_SIDE`` at most). ``await renderer.grid(Layer(style, rows), view, fields)`` gives the dictionary of a
+UTFGrid; its rows need ``style.columns | set(fields)``. What cannot be drawn raises ``RenderError``; what
+PostgreSQL refuses stays a ``psycopg.Error``. Rows that are at hand go in as ``Rows(columns, [...])``.
 """
 
-from .renderer import RasterUnavailable, Renderer, RenderError, Row
+from .query import Source, fetch, read_only, substitute
+from .renderer import (
+    GOOD_PNG,
+    MAX_SIDE,
+    SMALL_PNG,
+    Layer,
+    RasterUnavailable,
+    Renderer,
+    RenderError,
+    Rows,
+    View,
+)
 
-__all__ = ["RasterUnavailable", "RenderError", "Renderer", "Row"]
+__all__ = [
+    "GOOD_PNG",
+    "MAX_SIDE",
+    "SMALL_PNG",
+    "Layer",
+    "RasterUnavailable",
+    "RenderError",
+    "Renderer",
+    "Rows",
+    "Source",
+    "View",
+    "fetch",
+    "read_only",
+    "substitute",
+]

@@ -1,63 +1,136 @@
-"""Drawing with Mapnik in one thread; nothing here is shared between threads."""
+"""Drawing with Mapnik; a canvas is used by one thread at a time, a loaded style by one thread ever."""
 
 from __future__ import annotations
 
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import mapnik
 
 from ..cartocss import MapnikStyle
-from .renderer import Bounds, Row
+from .renderer import Batch, RenderError, View
 
 # A loaded style takes some hundred kilobytes in every thread.
 MAX_STYLES = 64
 # A point. Mapnik reads past the end of what is shorter.
 _SHORTEST_WKB = 21
-
-
-@dataclass(frozen=True)
-class View:
-    """What part of the world is drawn, and how large (pixels; ``scale`` 2 for dense screens)."""
-
-    bounds: Bounds
-    width: int
-    height: int
-    scale: float = 1.0
-    buffer: int = 64
-
+# Of WKB in either byte order, a point without Z and M.
+_POINTS = (b"\x01\x01\x00\x00\x00", b"\x00\x00\x00\x00\x01")
 
 _thread = threading.local()
 
 
-def draw(layers: Sequence[tuple[MapnikStyle, Iterable[Row]]], view: View, png: str) -> bytes:
-    """Draw the layers over each other, the first at the bottom; PNG bytes."""
-    width, height = round(view.width * view.scale), round(view.height * view.scale)
-    picture = mapnik.Image(width, height)
-    for style, rows in layers:
-        single = picture if len(layers) == 1 else mapnik.Image(width, height)
-        _draw_layer(style, rows, view, single)
-        if single is not picture:
-            picture.composite(single, mapnik.CompositeOp.src_over, 1.0, 0, 0)
-    return bytes(picture.to_string(png))
+class Canvas:
+    """A picture in the making.
 
+    Rows of a style that draws feature after feature are drawn as they are added; others, and all of them when
+    ``whole``, are gathered until :meth:`finish` or :meth:`grid`.
+    """
 
-def _draw_layer(style: MapnikStyle, rows: Iterable[Row], view: View, picture: Any) -> None:
-    drawn = _map_of(style)
-    layer = drawn.layers[0]
-    layer.datasource = _source(style, rows)
-    try:
-        drawn.resize(picture.width(), picture.height())
-        drawn.buffer_size = round(view.buffer * view.scale)
+    def __init__(self, view: View, features: int, *, whole: bool = False) -> None:
+        self._view = view
+        self._limit = features
+        self._whole = whole
+        self._width, self._height = round(view.width * view.scale), round(view.height * view.scale)
+        self._image = mapnik.Image(self._width, self._height)
+        # Shared by all layers, so that labels of one give way to those of another.
+        self._labels: Any = None
+        self._gathered: Any = None
+        self._count = 0
+        self._painted = False
+
+    def fill(self, color: str) -> None:
+        """Paint the background."""
+        self._image.fill(mapnik.Color(color))
+        self._painted = True
+
+    def add(self, style: MapnikStyle, columns: Sequence[str], rows: Batch) -> None:
+        """Draw these rows, or gather them."""
+        if style.in_turn and not self._whole:
+            self._draw(style, self._filled(mapnik.MemoryDatasource(), columns, rows))
+            return
+        if self._count + len(rows) > self._limit:
+            raise RenderError(
+                f"more than {self._limit} features in one picture: aggregate them in the SQL, or draw "
+                "them from a higher zoom on"
+            )
+        if self._gathered is None:
+            self._gathered = mapnik.MemoryDatasource()
+        self._filled(self._gathered, columns, rows)
+
+    def finish(self, style: MapnikStyle) -> None:
+        """Draw what was gathered of a layer; a style that cannot be drawn fails here at the latest."""
+        source, self._gathered = self._gathered, None
+        if source is not None or not self._count:
+            self._draw(style, source or mapnik.MemoryDatasource())
+        self._count = 0
+
+    def encoded(self, png: str) -> bytes:
+        """The picture as a file."""
+        self._image.demultiply()
+        return bytes(self._image.to_string(png))
+
+    def grid(self, style: MapnikStyle, key: str, fields: list[str], resolution: int) -> dict[str, Any]:
+        """The UTFGrid of what was gathered."""
+        grid = mapnik.Grid(self._width, self._height, key=key)
+        drawn = self._map(style)
+        drawn.layers[0].datasource = self._gathered or mapnik.MemoryDatasource()
+        try:
+            mapnik.render_layer(drawn, grid, layer=0, fields=fields, scale_factor=self._view.scale)
+        finally:
+            drawn.layers[0].datasource = None
+        encoded: dict[str, Any] = grid.encode("utf", resolution=resolution)
+        return encoded
+
+    def _draw(self, style: MapnikStyle, source: Any) -> None:
+        drawn = self._map(style)
+        if self._labels is None:
+            self._labels = mapnik.LabelCollisionDetector(drawn)
+        # Mapnik takes up a picture whose colours are multiplied by alpha, and leaves one where they are not:
+        # going to and fro between them loses something of the fainter ones each time.
+        apart = style.in_turn and self._painted
+        target = mapnik.Image(self._width, self._height) if apart else self._image
+        if target is self._image:
+            target.premultiply()
+        drawn.layers[0].datasource = source
+        try:
+            mapnik.render_with_detector(drawn, target, self._labels, self._view.scale)
+        finally:
+            drawn.layers[0].datasource = None
+        if apart:
+            self._image.premultiply()
+            self._image.composite(target, mapnik.CompositeOp.src_over, 1.0, 0, 0)
+        self._painted = True
+
+    def _map(self, style: MapnikStyle) -> Any:
+        drawn = _map_of(style)
+        drawn.resize(self._width, self._height)
+        drawn.buffer_size = round(self._view.buffer * self._view.scale)
         drawn.aspect_fix_mode = mapnik.aspect_fix_mode.RESPECT
-        drawn.zoom_to_box(mapnik.Box2d(*view.bounds))
-        mapnik.render(drawn, picture, view.scale)
-    finally:
-        layer.datasource = None
+        drawn.zoom_to_box(mapnik.Box2d(*self._view.bounds))
+        return drawn
+
+    def _filled(self, source: Any, columns: Sequence[str], rows: Batch) -> Any:
+        context = mapnik.Context()
+        for column in columns:
+            context.push(column)
+        add, feature_of, from_wkb = source.add_feature, mapnik.Feature, mapnik.Geometry.from_wkb
+        number = self._count
+        for wkb, *values in rows:
+            number += 1
+            geometry = _geometry(wkb, from_wkb)
+            if geometry is None:
+                continue
+            feature = feature_of(context, number)
+            feature.geometry = geometry
+            for column, value in zip(columns, values, strict=True):
+                feature[column] = value if type(value) in _PLAIN else _attribute(value)
+            add(feature)
+        self._count = number
+        return source
 
 
 def _map_of(style: MapnikStyle) -> Any:
@@ -74,30 +147,12 @@ def _map_of(style: MapnikStyle) -> Any:
     return known[style.xml]
 
 
-def _source(style: MapnikStyle, rows: Iterable[Row]) -> Any:
-    source = mapnik.MemoryDatasource()
-    context = mapnik.Context()
-    columns = sorted(style.columns)
-    for column in columns:
-        context.push(column)
-    for number, row in enumerate(rows, 1):
-        geometry = _geometry(row.wkb)
-        if geometry is None:
-            continue
-        feature = mapnik.Feature(context, number)
-        feature.geometry = geometry
-        for column in columns:
-            feature[column] = _attribute(row.attributes.get(column))
-        source.add_feature(feature)
-    return source
-
-
-def _geometry(wkb: bytes) -> Any:
+def _geometry(wkb: bytes | None, from_wkb: Any) -> Any:
     """The geometry; None for what cannot be drawn: unreadable, empty, or without an end."""
-    if len(wkb) < _SHORTEST_WKB:
+    if wkb is None or len(wkb) < _SHORTEST_WKB:
         return None
     try:
-        geometry = mapnik.Geometry.from_wkb(wkb)
+        geometry = from_wkb(wkb)
     except RuntimeError:
         return None
     box = geometry.envelope()
@@ -105,9 +160,10 @@ def _geometry(wkb: bytes) -> Any:
     return geometry if all(map(math.isfinite, sides)) and box.minx <= box.maxx else None
 
 
+_PLAIN = frozenset([str, float, bool, type(None)])
+
+
 def _attribute(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, float, str)):
-        return value
     # Mapnik counts in 64 bits.
     if isinstance(value, int) and abs(value) < 2**63:
         return value

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..cartocss import MapnikStyle
+
+if TYPE_CHECKING:
+    from .drawing import Canvas
 
 MAX_SIDE = 8192
 GOOD_PNG = "png32"
 SMALL_PNG = "png8:m=h"
 
 Bounds = tuple[float, float, float, float]
+Batch = Sequence[Sequence[Any]]
+T = TypeVar("T")
 
 
 class RasterUnavailable(RuntimeError):
@@ -27,80 +33,145 @@ class RenderError(ValueError):
 
 
 @dataclass(frozen=True)
-class Row:
-    """One feature: its geometry as two-dimensional WKB in EPSG:3857, and the attributes the style reads."""
+class View:
+    """What part of the world is drawn, and how large.
 
-    wkb: bytes
-    attributes: dict[str, Any] = field(default_factory=dict)
+    Attributes:
+        bounds: west, south, east, north in EPSG:3857.
+        width: pixels, before ``scale``.
+        height: pixels, before ``scale``.
+        scale: 2 draws everything twice as large, for dense screens.
+        buffer: pixels around the picture whose features may reach into it.
+    """
+
+    bounds: Bounds
+    width: int = 256
+    height: int = 256
+    scale: float = 1.0
+    buffer: int = 64
+
+    @property
+    def pixel(self) -> tuple[float, float]:
+        """Width and height of a pixel (before ``scale``) in metres of the projection."""
+        west, south, east, north = self.bounds
+        return (east - west) / self.width, (north - south) / self.height
+
+    @property
+    def buffered(self) -> Bounds:
+        """The bounds with the buffer around them."""
+        west, south, east, north = self.bounds
+        across, up = (side * self.buffer for side in self.pixel)
+        return west - across, south - up, east + across, north + up
+
+    def check(self) -> None:
+        """Raise ``RenderError`` when there is nothing to draw on, or too much."""
+        sides = (self.width * self.scale, self.height * self.scale)
+        if not all(1 <= side <= MAX_SIDE for side in sides):
+            raise RenderError(f"width and height must be between 1 and {MAX_SIDE} pixels")
+        west, south, east, north = self.bounds
+        if not (all(map(math.isfinite, self.bounds)) and west < east and south < north):
+            raise RenderError("bounds must be west, south, east, north, and hold some area")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Features: each a sequence of two-dimensional WKB in EPSG:3857 and the values of ``columns``."""
+
+    columns: tuple[str, ...]
+    rows: Batch = ()
+    batches: AsyncIterator[Batch] | None = field(default=None)
+
+    async def iterate(self) -> AsyncIterator[Batch]:
+        """The rows in batches, those at hand first."""
+        if self.rows:
+            yield self.rows
+        if self.batches is not None:
+            async for batch in self.batches:
+                yield batch
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Rows and how they look."""
+
+    style: MapnikStyle
+    rows: Rows
 
 
 class Renderer:
     """A bounded pool of drawing threads; each keeps the maps of the styles it drew last.
 
-    Raises ``RasterUnavailable`` when Mapnik is absent.
+    Args:
+        threads: pictures drawn at once; more of them wait their turn.
+        features: features of one layer that are drawn at most. Layers that are drawn while their rows arrive
+            (those without attachments and effects of a whole style) take any number.
+
+    Raises:
+        RasterUnavailable: Mapnik is absent.
     """
 
-    def __init__(self, threads: int = 2) -> None:
+    def __init__(self, threads: int = 2, *, features: int = 1_000_000) -> None:
         if importlib.util.find_spec("mapnik") is None:
             raise RasterUnavailable("PNG needs Mapnik: pip install 'carto-like[maps]'")
+        self._features = features
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="raster")
 
-    async def render_tile(
-        self,
-        style: MapnikStyle,
-        rows: Iterable[Row],
-        bounds: Bounds,
-        *,
-        size: int = 256,
-        scale: float = 1.0,
-        buffer: int = 64,
-        png: str = SMALL_PNG,
-    ) -> bytes:
-        """Draw one square tile as PNG, ``size * scale`` pixels wide; raises ``RenderError``."""
-        return await self._draw([(style, rows)], (bounds, size, size, scale, buffer), png)
+    async def picture(self, layers: Sequence[Layer], view: View, *, png: str = SMALL_PNG) -> bytes:
+        """Draw the layers as PNG, ``view.width * view.scale`` pixels wide; raises ``RenderError``.
 
-    async def render_image(
-        self,
-        layers: Sequence[tuple[MapnikStyle, Iterable[Row]]],
-        bounds: Bounds,
-        width: int,
-        height: int,
-        *,
-        scale: float = 1.0,
-        buffer: int = 64,
-        png: str = GOOD_PNG,
-    ) -> bytes:
-        """Draw layers over each other, the first at the bottom, as PNG; raises ``RenderError``."""
-        return await self._draw(layers, (bounds, width, height, scale, buffer), png)
+        ``png`` is ``SMALL_PNG`` (256 colours) or ``GOOD_PNG`` (every colour).
+        """
+        canvas = await self._canvas(view)
+        backgrounds = [layer.style.background for layer in layers if layer.style.background]
+        if backgrounds:
+            await self._run(canvas.fill, backgrounds[-1])
+        for layer in layers:
+            await self._add(canvas, layer)
+            await self._run(canvas.finish, layer.style)
+        return await self._run(canvas.encoded, png)
+
+    async def grid(
+        self, layer: Layer, view: View, fields: Sequence[str], *, key: str = "cartodb_id", resolution: int = 4
+    ) -> dict[str, Any]:
+        """The UTFGrid of a layer: ``grid``, ``keys`` and the ``fields`` of each key under ``data``."""
+        canvas = await self._canvas(view, whole=True)
+        await self._add(canvas, layer)
+        named = key if key in layer.rows.columns else "__id__"
+        return await self._run(canvas.grid, layer.style, named, list(fields), resolution)
 
     def close(self) -> None:
         """Let the pictures being drawn finish, and end the threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    async def _draw(
-        self,
-        layers: Sequence[tuple[MapnikStyle, Iterable[Row]]],
-        view: tuple[Bounds, int, int, float, int],
-        png: str,
-    ) -> bytes:
-        bounds, width, height, scale, _ = view
-        if not (0 < width * scale <= MAX_SIDE and 0 < height * scale <= MAX_SIDE):
-            raise RenderError(f"width and height must be between 1 and {MAX_SIDE} pixels")
-        if not (bounds[0] < bounds[2] and bounds[1] < bounds[3]):
-            raise RenderError("bounds must be west, south, east, north, and hold some area")
+    async def _canvas(self, view: View, *, whole: bool = False) -> Canvas:
+        view.check()
+        return await self._run(_canvas, view, self._features, whole)
+
+    async def _add(self, canvas: Canvas, layer: Layer) -> None:
+        """Draw batch after batch; the next one is fetched meanwhile."""
+        drawing: asyncio.Task[None] | None = None
+        try:
+            async for batch in layer.rows.iterate():
+                if drawing is not None:
+                    await drawing
+                drawing = asyncio.create_task(self._run(canvas.add, layer.style, layer.rows.columns, batch))
+            if drawing is not None:
+                await drawing
+        finally:
+            # One canvas is never in two threads.
+            if drawing is not None and not drawing.done():
+                await asyncio.wait([drawing])
+
+    async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._pool, _draw, layers, view, png)
+            return await loop.run_in_executor(self._pool, work, *arguments)
         except RuntimeError as error:
             raise RenderError(str(error)) from error
 
 
-def _draw(
-    layers: Sequence[tuple[MapnikStyle, Iterable[Row]]],
-    view: tuple[Bounds, int, int, float, int],
-    png: str,
-) -> bytes:
+def _canvas(view: View, features: int, whole: bool) -> Canvas:
     # Mapnik takes a while to import, and is absent from installations that draw nothing.
-    from .drawing import View, draw
+    from .drawing import Canvas
 
-    return draw(layers, View(*view), png)
+    return Canvas(view, features, whole=whole)

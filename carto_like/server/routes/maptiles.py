@@ -17,8 +17,9 @@ from carto_like.server.maps.requests import parsed, viewer_of
 from carto_like.server.maps.statics import box_frame, center_frame, preview_frame, preview_layers
 from carto_like.server.maps.tokens import map_id, read_token
 from carto_like.server.platform import Platform
+from carto_like.server.services.mapdrawing import Content, Frame
 from carto_like.server.services.maps import Maps
-from carto_like.server.services.maptiles import FORMATS, Content, Frame, Tiles, Wanted
+from carto_like.server.services.maptiles import FORMATS, Tiles, Wanted
 from carto_like.server.services.mapviews import View
 
 _ROOT = "/api/{version}/map"

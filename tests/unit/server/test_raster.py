@@ -3,14 +3,15 @@
 import asyncio
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import mapnik
 import pytest
 
 from carto_like.server.cartocss import MapnikStyle, compile_style
-from carto_like.server.raster import RasterUnavailable, Renderer, RenderError, Row
+from carto_like.server.raster import Layer, RasterUnavailable, Renderer, RenderError, Rows, View
 
 DATA = Path(__file__).parents[2] / "data" / "raster"
 BOUNDS = (0.0, 0.0, 256.0, 256.0)
@@ -43,8 +44,21 @@ def pixels(png: bytes) -> tuple[int, int, bytes]:
     return image.width(), image.height(), bytes(image.to_string())
 
 
+Row = tuple[bytes, dict[str, Any]]
+
+
+def feature(wkb: bytes, **attributes: Any) -> Row:
+    return wkb, attributes
+
+
+def layer(style: MapnikStyle, *rows: Row) -> Layer:
+    columns = tuple(sorted(style.columns))
+    return Layer(style, Rows(columns, [(wkb, *map(values.get, columns)) for wkb, values in rows]))
+
+
 def tile(renderer: Renderer, style: MapnikStyle, *rows: Row, scale: float = 1.0) -> bytes:
-    return asyncio.run(renderer.render_tile(style, rows, BOUNDS, scale=scale, png="png32"))
+    view = View(BOUNDS, scale=scale)
+    return asyncio.run(renderer.picture([layer(style, *rows)], view, png="png32"))
 
 
 def at(png: bytes, x: int, y: int) -> tuple[int, ...]:
@@ -57,18 +71,18 @@ PICTURES = {
     "points": (
         "Map { background-color: #fff } #l { marker-fill: #e41a1c; marker-width: [size];"
         " marker-line-color: #000; marker-allow-overlap: true; [size>20] { marker-fill: #377eb8 } }",
-        [Row(point(40 + 45 * n, 40 + 40 * n), {"size": 8 + 6 * n}) for n in range(5)],
+        [feature(point(40 + 45 * n, 40 + 40 * n), size=8 + 6 * n) for n in range(5)],
     ),
     "areas": (
         "#l { polygon-fill: #4daf4a; polygon-opacity: 0.6; line-color: #222; line-width: 3 }"
         " #l::over { line-color: #ff0; line-width: 1; line-dasharray: 8, 4 }",
-        [Row(ring((30, 30), (220, 60), (180, 220), (60, 200), (30, 30)))],
+        [feature(ring((30, 30), (220, 60), (180, 220), (60, 200), (30, 30)))],
     ),
     "labels": (
         "Map { background-color: #eef } #l { marker-width: 6; marker-fill: #333; marker-allow-overlap: true }"
         " #l::names { text-name: [name]; text-face-name: 'DejaVu Sans Bold'; text-size: 16; text-dy: -12;"
         " text-halo-radius: 2; text-halo-fill: #fff; text-allow-overlap: true }",
-        [Row(point(128, 70 + 60 * n), {"name": name}) for n, name in enumerate(("Zürich", "O'Hare", "東"))],
+        [feature(point(128, 70 + 60 * n), name=name) for n, name in enumerate(("Zürich", "O'Hare", "東"))],
     ),
 }
 
@@ -84,21 +98,22 @@ def test_pictures_look_like_the_stored_ones(renderer: Renderer, name: str) -> No
 
 
 def test_a_tile_shows_points_where_they_are(renderer: Renderer) -> None:
-    png = tile(renderer, RED, Row(point(64, 192)))
+    png = tile(renderer, RED, feature(point(64, 192)))
     assert at(png, 64, 64) == (255, 0, 0, 255)
     assert at(png, 192, 192)[3] == 0
 
 
 def test_scale_makes_the_picture_denser(renderer: Renderer) -> None:
-    png = tile(renderer, RED, Row(point(64, 192)), scale=2)
+    png = tile(renderer, RED, feature(point(64, 192)), scale=2)
     assert pixels(png)[:2] == (512, 512)
     assert at(png, 128 + 17, 128) == (255, 0, 0, 255)
 
 
 def test_layers_lie_over_each_other_in_any_size(renderer: Renderer) -> None:
-    blue = compile_style("#l { marker-fill: #00f; marker-width: 8; marker-line-width: 0 }")
-    layers = [(RED, [Row(point(50, 50))]), (blue, [Row(point(50, 50))])]
-    png = asyncio.run(renderer.render_image(layers, (0, 0, 300, 100), 300, 100))
+    dot = "marker-fill: #00f; marker-width: 8; marker-line-width: 0"
+    blue = compile_style("#l { marker-allow-overlap: true; " + dot + " }")
+    layers = [layer(RED, feature(point(50, 50))), layer(blue, feature(point(50, 50)))]
+    png = asyncio.run(renderer.picture(layers, View((0, 0, 300, 100), 300, 100), png="png32"))
     assert pixels(png)[:2] == (300, 100)
     assert at(png, 50, 50) == (0, 0, 255, 255)
     assert at(png, 57, 50) == (255, 0, 0, 255)
@@ -119,25 +134,79 @@ def test_layers_lie_over_each_other_in_any_size(renderer: Renderer) -> None:
     ],
 )
 def test_other_features_are_drawn_beside_odd_geometries(renderer: Renderer, wkb: bytes) -> None:
-    assert at(tile(renderer, RED, Row(wkb), Row(point(64, 192))), 64, 64) == (255, 0, 0, 255)
+    assert at(tile(renderer, RED, feature(wkb), feature(point(64, 192))), 64, 64) == (255, 0, 0, 255)
+
+
+@pytest.mark.parametrize("attachment", ["", "#l::top { marker-width: 4; marker-fill: #00f }"])
+def test_batches_make_the_same_picture_as_all_rows_at_once(renderer: Renderer, attachment: str) -> None:
+    sheet = "#l { marker-fill: [c]; marker-width: 40; marker-opacity: 0.5; marker-allow-overlap: true }"
+    style = compile_style(sheet + attachment)
+    rows = [feature(point(20 + 3 * n, 128), c=("red", "#00ff00")[n % 2]) for n in range(60)]
+
+    async def batches() -> AsyncIterator[list[tuple[bytes, str]]]:
+        for start in range(0, 60, 7):
+            yield [(wkb, values["c"]) for wkb, values in rows[start : start + 7]]
+
+    async def drawn() -> bytes:
+        in_parts = Layer(style, Rows(("c",), batches=batches()))
+        return await renderer.picture([in_parts], View(BOUNDS), png="png32")
+
+    assert style.in_turn == (not attachment)
+    parts, whole = pixels(asyncio.run(drawn()))[2], pixels(tile(renderer, style, *rows))[2]
+    assert any(parts)
+    assert max(abs(a - b) for a, b in zip(parts, whole, strict=True)) <= (4 if style.in_turn else 0)
+
+
+def test_labels_of_one_layer_give_way_to_those_of_another(renderer: Renderer) -> None:
+    style = compile_style("#l { text-name: 'XXXXXXXX'; text-face-name: 'DejaVu Sans Book'; text-size: 30 }")
+    rows = feature(point(128, 128))
+    twice = asyncio.run(renderer.picture([layer(style, rows)] * 2, View(BOUNDS), png="png32"))
+    assert twice == tile(renderer, style, rows)
+
+
+def test_the_background_lies_under_all_layers(renderer: Renderer) -> None:
+    paper = compile_style("Map { background-color: #0f0 } #l { marker-width: 4 }")
+    layers = [layer(RED, feature(point(64, 192))), layer(paper)]
+    png = asyncio.run(renderer.picture(layers, View(BOUNDS), png="png32"))
+    assert (at(png, 64, 64), at(png, 200, 200)) == ((255, 0, 0, 255), (0, 255, 0, 255))
+
+
+def test_a_grid_names_the_feature_under_each_cell(renderer: Renderer) -> None:
+    rows = Rows(("cartodb_id", "name"), [(point(64, 192), 43, "here"), (point(200, 20), 44, None)])
+    grid = asyncio.run(renderer.grid(Layer(RED, rows), View(BOUNDS), ["cartodb_id", "name"]))
+    assert sorted(grid["keys"]) == ["", "43", "44"]
+    assert (len(grid["grid"]), len(grid["grid"][0])) == (64, 64)
+    assert grid["data"]["43"] == {"cartodb_id": 43, "name": "here"}
+    code = ord(grid["grid"][16][16])
+    assert grid["keys"][code - 32 - (code > 34) - (code > 92)] == "43"
+
+
+def test_too_many_features_for_one_picture_are_refused() -> None:
+    few = Renderer(1, features=2)
+    style = compile_style("#l { marker-width: 4 } #l::top { marker-width: 2 }")
+    try:
+        with pytest.raises(RenderError, match="more than 2 features"):
+            tile(few, style, *[feature(point(n, n)) for n in range(3)])
+    finally:
+        few.close()
 
 
 def test_threads_survive_a_style_that_cannot_be_loaded(renderer: Renderer) -> None:
     for _ in range(4):
         with pytest.raises(RenderError):
             tile(renderer, MapnikStyle("<Map><oops/></Map>", frozenset()))
-    assert at(tile(renderer, RED, Row(point(64, 192))), 64, 64) == (255, 0, 0, 255)
+    assert at(tile(renderer, RED, feature(point(64, 192))), 64, 64) == (255, 0, 0, 255)
 
 
 def test_a_loaded_style_keeps_no_rows(renderer: Renderer) -> None:
-    tile(renderer, RED, Row(point(64, 192)))
+    tile(renderer, RED, feature(point(64, 192)))
     assert not any(pixels(tile(renderer, RED))[2])
 
 
 @pytest.mark.parametrize(("width", "height"), [(0, 10), (10, 100_000)])
 def test_sizes_have_limits(renderer: Renderer, width: int, height: int) -> None:
     with pytest.raises(RenderError, match="between 1 and 8192"):
-        asyncio.run(renderer.render_image([(RED, [])], BOUNDS, width, height))
+        asyncio.run(renderer.picture([layer(RED)], View(BOUNDS, width, height)))
 
 
 def test_without_mapnik_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ def rules(sheet: str, style: str = "layer") -> list[ET.Element]:
         ("line-join: round", "LineSymbolizer", "stroke-linejoin", "round"),
         ("polygon-fill: lighten(#800000, 25%)", "PolygonSymbolizer", "fill", "#ff0000"),
         ("polygon-fill: hsl(120, 100%, 50%)", "PolygonSymbolizer", "fill", "#00ff00"),
+        ("polygon-fill: rgba(100%, 0, 51, 20%)", "PolygonSymbolizer", "fill", "rgba(255, 0, 51, 0.2)"),
         ("polygon-opacity: 0.5", "PolygonSymbolizer", "fill-opacity", "0.5"),
         ("polygon-fill: red", "PolygonSymbolizer", "clip", "true"),
     ],
@@ -101,10 +102,11 @@ def test_columns_are_those_of_filters_expressions_and_labels() -> None:
 
 
 def test_variables_comments_and_the_map() -> None:
-    root = ET.fromstring(
-        compile_style("// one\n@w: 2; /* two */ Map { background-color: #fff } #l { line-width: @w }").xml
+    made = compile_style(
+        "// one\n@w: 2; /* two */ Map { background-color: #fff; buffer-size: 128 } #l { line-width: @w }"
     )
-    assert root.get("background-color") == "#ffffff"
+    assert (made.background, made.buffer) == ("#ffffff", 128)
+    root = ET.fromstring(made.xml)
     assert root.find("Style/Rule/LineSymbolizer[@stroke-width='2']") is not None
 
 
