@@ -226,7 +226,8 @@ def test_every_route_answers_whatever_comes(path: str, target: Target) -> None:
     }
 
     @hypothesis_settings(
-        max_examples=EXAMPLES,
+        # Many addresses lead to the same few things.
+        max_examples=EXAMPLES // 3 if "/map" in path else EXAMPLES,
         deadline=None,
         database=None,
         derandomize=FACTOR == 1,
