@@ -29,6 +29,8 @@ EXTRAS = {
         "psycopg[binary]>=3.2.2",
         "psycopg-pool>=3.2",
         "cryptography>=42",
+        "pyjwt>=2.8",
+        "msgpack>=1.0.5",
         # Its tables are brought up to date by files that come with it, and only forwards.
         "procrastinate>=3.10,<3.11",
         "prometheus-client>=0.20",
