@@ -31,6 +31,7 @@ EXTRAS = {
         "cryptography>=42",
         "jinja2>=3.1",
         "pyjwt>=2.8",
+        "msgpack>=1.0.5",
         # Its tables are brought up to date by files that come with it, and only forwards.
         "procrastinate>=3.10,<3.11",
         "prometheus-client>=0.20",

@@ -23,9 +23,20 @@ import pytest
 # The fixtures import the rest when they are used: pytest loads this module in every project.
 if TYPE_CHECKING:
     from carto_like.auth import APIKeyAuthClient
+    from carto_like.server.background import BackgroundServer
+    from carto_like.server.iotile.bed import IOTileCloud
     from carto_like.server.testbed import Testbed
 
-__all__ = ["CartoPlatform", "CartoUser", "carto_client", "carto_platform", "carto_user"]
+__all__ = [
+    "CartoPlatform",
+    "CartoUser",
+    "carto_client",
+    "carto_platform",
+    "carto_user",
+    "iotile_cloud",
+    "iotile_cloud_private",
+    "iotile_server",
+]
 
 
 @dataclass(frozen=True)
@@ -115,6 +126,32 @@ def carto_client(carto_user: CartoUser) -> Iterator[APIKeyAuthClient]:
     client = carto_user.client()
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def iotile_server(carto_platform: CartoPlatform) -> BackgroundServer:
+    """A server on a database of its own, for the fixtures of IOTile Cloud, which empty it."""
+    return carto_platform.testbed.another_server("iotile")
+
+
+@pytest.fixture(scope="module")
+def iotile_cloud(iotile_server: BackgroundServer) -> IOTileCloud:
+    """An empty IOTile Cloud for the tests of a module; unpacks into ``(url, cloud)``."""
+    return _empty_cloud(iotile_server)
+
+
+@pytest.fixture
+def iotile_cloud_private(iotile_server: BackgroundServer) -> IOTileCloud:
+    """An empty IOTile Cloud for one test; not to be used in a module that uses :func:`iotile_cloud`."""
+    return _empty_cloud(iotile_server)
+
+
+def _empty_cloud(server: BackgroundServer) -> IOTileCloud:
+    from carto_like.server.iotile.bed import IOTileCloud
+
+    cloud = IOTileCloud(server)
+    cloud.reset()
+    return cloud
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
@@ -15,6 +16,7 @@ from carto_like.server.accounts import Account
 from carto_like.server.deployment import Home, joined, opened_platform
 from carto_like.server.errors import Problem
 from carto_like.server.platform import Platform
+from carto_like.server.services.iotile.accounts import Accounts
 from carto_like.server.services.organizations import Organizations
 from carto_like.server.services.users import Changes
 
@@ -108,6 +110,47 @@ def join(home: Home, name: str, organization: str, org_admin: bool) -> None:
 
     joined_user = _described(_on_platform(home, work))
     click.echo(f"User {name} is in {joined_user['organization']} as {joined_user['role']}.")
+
+
+@user.command()
+@click.argument("name")
+@at_home
+@click.option(
+    "--password-file",
+    type=click.File("r"),
+    help="File whose first line is the password, - for standard input; asked for when not given "
+    "[CARTO_LIKE_PASSWORD].",
+)
+def password(home: Home, name: str, password_file: TextIO | None) -> None:
+    """Set the password with which the user NAME logs in to IOTile Cloud, instead of the key."""
+    if password_file is not None:
+        given = password_file.readline().rstrip("\r\n")
+    else:
+        given = os.environ.get("CARTO_LIKE_PASSWORD") or click.prompt(
+            "Password", hide_input=True, confirmation_prompt=True, err=True
+        )
+
+    async def work(platform: Platform) -> None:
+        account = await _known(platform, name)
+        await Accounts(platform.database, platform.secrets).set_password(account.id, given)
+
+    _on_platform(home, work)
+    click.echo(f"User {name} has a new password.")
+
+
+@user.command()
+@click.argument("name")
+@at_home
+@click.option("--revoke", is_flag=True, help="Let the user do so no longer.")
+def staff(home: Home, name: str, revoke: bool) -> None:
+    """Let the user NAME keep the catalogues of IOTile Cloud: units, sensor graphs, device templates."""
+
+    async def work(platform: Platform) -> None:
+        account = await _known(platform, name)
+        await Accounts(platform.database, platform.secrets).set_staff(account.id, not revoke)
+
+    _on_platform(home, work)
+    click.echo(f"User {name} is {'no longer' if revoke else 'now'} of the staff.")
 
 
 @user.command()

@@ -17,6 +17,7 @@ from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from .errors import UNREACHABLE, Problem
+from .iotile.mount import IOTile
 from .pages import assets
 from .platform import Platform
 from .requestlog import Exchange
@@ -82,6 +83,7 @@ class Application:
         ]
         self._preflights = preflight.routes()
         self._routes = [route for family in _FAMILIES for route in family(self.platform)]
+        self.iotile = IOTile(self.platform)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -119,8 +121,13 @@ class Application:
             "user": self._settings.default_user if user is None else user,
         }
         try:
-            if has_body and not _STREAMED.fullmatch(path):
-                receive = capped(receive, self._settings.limits.body_max_bytes, length)
+            most = self._settings.limits.body_max_bytes if has_body else 0
+            if self.iotile.owns(scope["path"]):
+                whole = {**inner, "path": scope["path"]}
+                await self.iotile.serve(whole, lambda: capped(receive, most, length), receive, exchange)
+                return
+            if not _STREAMED.fullmatch(path):
+                receive = capped(receive, most, length)
             await self._answer(inner, receive, exchange)
         except Exception as error:
             await self._explain(error, inner, receive, exchange)

@@ -24,6 +24,8 @@ _NEEDED = {
     "job_stalled_after": "a worker is not dead at once",
     "import_timeout": "a reader that hangs must end",
     "import_url_timeout": "a source that hangs must end",
+    "import_unpacked_max_bytes": "archives can be made that never end",
+    "import_unpacked_ratio": "archives can be made that never end",
     "export_processes": "they write the files",
     "cancel_grace": "a query that is asked to stop needs a moment to do so",
     "map_ttl": "a map must live long enough to be read",
@@ -98,6 +100,12 @@ class Limits:
         3600.0, "seconds that reading and loading a file may take; never unlimited"
     )
     import_url_timeout: float = _limit(600.0, "seconds that a download may take; never unlimited")
+    import_unpacked_max_bytes: int = _limit(
+        4 * 2**30, "bytes that the files of an archive may have together; never unlimited"
+    )
+    import_unpacked_ratio: int = _limit(
+        200, "how many times its own size an archive may become; never unlimited"
+    )
     import_memory_bytes: int = _limit(4 * 2**30, "bytes of memory that the process reading a file may use")
     map_templates: int = _limit(4096, "named maps of one account")
     map_ttl: float = _limit(

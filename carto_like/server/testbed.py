@@ -82,6 +82,12 @@ class Testbed:
         asyncio.run(migrate(dsn, Secrets(SECRET)))
         return Settings(dsn=dsn, secret=SECRET, data_dir=self.postgres.data_dir)
 
+    def another_server(self, database: str) -> BackgroundServer:
+        """A server without a worker, on a database of its own."""
+        dsn = bootstrap(self.postgres, database)
+        asyncio.run(migrate(dsn, Secrets(SECRET)))
+        return self._stack.enter_context(BackgroundServer(Settings(dsn=dsn, secret=SECRET, worker=False)))
+
     @cached_property
     def server(self) -> BackgroundServer:
         """The server."""

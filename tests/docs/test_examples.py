@@ -214,6 +214,15 @@ def test_example_without_an_account_says_what_to_set() -> None:
     assert "CARTO_API_URL" in done.stderr
 
 
+def test_import_archive(run: Run, api: Api, tmp_path: Path) -> None:
+    file = Path(__file__).resolve().parents[1] / "data" / "imports" / "places.gpkg"
+    (tmp_path / "land.gpkg").write_bytes(file.read_bytes())
+    out = run("import_archive.py", "land.gpkg").stdout
+    assert "Tables made: 2" in out
+    assert "land_cities: http" in out
+    assert "land_roads: http" in out
+
+
 def test_import_standard_table(run: Run, api: Api, tmp_path: Path) -> None:
     (tmp_path / "My Cities.csv").write_text(CITIES, "utf-8")
     out = run("import_standard_table.py", "My Cities.csv", "--privacy", "link").stdout

@@ -21,7 +21,7 @@ CLIENT = frozenset({"requests", "urllib3", "dateutil", "isal"})
 SERVER = frozenset(
     {"starlette", "uvicorn", "orjson", "psycopg", "psycopg_pool", "cryptography", "prometheus_client"}
     | {"platformdirs", "python_multipart", "anyio", "isal", "h11", "httptools", "pyogrio", "pyarrow"}
-    | {"procrastinate", "charset_normalizer", "jinja2", "markupsafe", "jwt", "mapnik"}
+    | {"procrastinate", "charset_normalizer", "jinja2", "markupsafe", "jwt", "msgpack", "mapnik"}
 )
 FRAMES = frozenset({"numpy", "pandas", "pyarrow", "orjson"})
 COMMANDS = frozenset({"click", "rich", "platformdirs", "requests"})

@@ -236,7 +236,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 from carto_like.server.deployment import opened_platform
 from carto_like.server.imports.reader import Readers
-from carto_like.server.services import importrun
+from carto_like.server.services import importrun, importtables
 from carto_like.server.services.importload import Loader
 from carto_like.server.settings import Settings
 
@@ -245,7 +245,7 @@ places = {
     "reading": (Readers, "reading"),
     "filling": (Loader, "fill"),
     "finishing": (Loader, "finish"),
-    "publishing": (importrun._Run, "_publish"),
+    "publishing": (importtables.Tables, "_publish"),
     "announced": (importrun._Run, "_announce"),
     "committed": (importrun._Run, "conclude"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -11,8 +12,10 @@ from click.testing import CliRunner, Result
 
 from carto_like.cli.root import cli
 from carto_like.server.settings import Settings
-from tests.support.api import Api, TestAccount
+from tests.support.api import Api, TestAccount, make_account
+from tests.support.iotile import IOTileApi
 from tests.support.server import RunningServer
+from tests.support.serving import wait_for
 
 Run = Callable[..., Result]
 
@@ -93,3 +96,34 @@ def test_deleting_asks_first(run: Run, account: TestAccount, api: Api) -> None:
 def test_wrong_options(run: Run) -> None:
     assert "--org-admin needs --organization" in run("create", unique("ana"), "--org-admin", code=2).output
     assert "There is no user" in run("join", unique("nobody"), "city", code=1).output
+
+
+def test_staff(run: Run, platform_server: RunningServer) -> None:
+    name = unique("ana")
+    me = IOTileApi(platform_server).login(make_account(platform_server, name))
+    body = {"slug": unique("graph")}
+    assert me.post("sg/", json=body).status_code == 403
+    run("staff", name)
+    wait_for(lambda: me.post("sg/", json=body).status_code == 201, "other servers do not hear of it")
+    run("staff", name, "--revoke")
+    wait_for(lambda: me.post("sg/", json=body).status_code == 403, "other servers do not hear of it")
+
+
+def test_password(run: Run, platform_server: RunningServer, tmp_path: Path) -> None:
+    name = unique("ana")
+    account = make_account(platform_server, name)
+    cloud = IOTileApi(platform_server)
+    file = tmp_path / "password"
+    file.write_text("correct horse\n", "utf-8")
+    said = run("password", name, "--password-file", str(file)).output
+    assert "horse" not in said
+    assert cloud.login(account, "correct horse").get("server/").status_code == 200
+    run("password", name, "--password-file", "-", input="battery staple\n")
+    assert cloud.login(account, "battery staple").get("server/").status_code == 200
+    asked = run("password", name, input="from a prompt\nfrom a prompt\n").output
+    assert "from a prompt" not in asked
+    assert cloud.login(account, "from a prompt").get("server/").status_code == 200
+    short = run("password", name, input="short\nshort\n", code=1).output
+    assert "8 to 1000 characters" in short
+    assert cloud.login(account).get("server/").status_code == 200, "the key goes on working"
+    assert "no user" in run("password", unique("bob"), input="12345678\n12345678\n", code=1).output

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from carto_like.iotile.utils._groups import (
+from carto_like.pure.gids import (
     fix_gid,
     gid2int,
     gid_join,

@@ -15,8 +15,12 @@ from typing import Any
 from carto_like.server.imports import codes
 from carto_like.server.imports.confine import confine
 from carto_like.server.imports.csvfile import CsvTable, Options
-from carto_like.server.imports.geojson import GeoJsonFile, drivers
+from carto_like.server.imports.formats import DRIVERS
+from carto_like.server.imports.jsontext import is_list
+from carto_like.server.imports.ogr import OgrTable, Source, drivers, layers_of, leave_only
+from carto_like.server.imports.parquet import ParquetTable
 from carto_like.server.imports.rows import Unreadable
+from carto_like.server.imports.tabletext import text_of_list, text_of_sheet
 
 
 def main() -> int:
@@ -47,23 +51,37 @@ def _serve(request: dict[str, Any]) -> int:
     if request["format"] == "drivers":
         _write_line({"drivers": drivers()})
         return 0
-    source = _source(request)
-    layout = source.layout()
+    format = request["format"]
+    if format == "json" and not is_list(request["path"]):
+        format = "geojson"
+    if format in DRIVERS:
+        leave_only(format, request["skip"])
+    source = Source(request["path"], format, request["layer"], request["broken"], request["max_rows"])
+    if request["layers_only"]:
+        _write_line({"layers": layers_of(source)})
+        return 0
+    table = _table(request, source)
+    layout = table.layout()
     _write_line(layout.as_json())
     count = 0
-    for rows, block in source.blocks(layout):
+    for rows, block in table.blocks(layout):
         count += rows
         sys.stdout.buffer.write(block)
     return count
 
 
-def _source(request: dict[str, Any]) -> CsvTable | GeoJsonFile:
-    if request["format"] == "geojson":
-        return GeoJsonFile(
-            request["path"], request["skip"], broken=request["broken"], max_rows=request["max_rows"]
-        )
+def _table(request: dict[str, Any], source: Source) -> CsvTable | OgrTable | ParquetTable:
+    if source.format == "parquet":
+        return ParquetTable(source.path, max_rows=source.max_rows)
     options = {name: request[name] for name in Options.__dataclass_fields__}
-    return CsvTable(Options(**{**options, "as_text": tuple(options["as_text"])}))
+    given = Options(**{**options, "as_text": tuple(options["as_text"])})
+    if source.format == "csv":
+        return CsvTable(given)
+    if source.format == "json":
+        return CsvTable(given, text_of_list(source.path))
+    if source.format == "xlsx":
+        return CsvTable(given, text_of_sheet(source))
+    return OgrTable(source)
 
 
 def _write_line(value: Any) -> None:

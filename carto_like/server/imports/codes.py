@@ -27,9 +27,13 @@ MISSING_TOOL = 1
 UPLOAD_FAILED = 1000
 DOWNLOAD_FAILED = 1001
 UNKNOWN_TYPE = 1002
+BAD_ARCHIVE = 1003
 EMPTY_FILE = 1005
+INCOMPLETE_SHAPE = 1006
 NOT_A_FILE = 1010
 NO_SOURCE = 1012
+PASSWORD_NEEDED = 1018
+TOO_MANY_LAYERS = 1019
 TIMED_OUT = 1020
 ALL_SKIPPED = 1022
 NOT_FOUND = 1100
@@ -41,6 +45,7 @@ UNKNOWN_ENCODING = 2002
 BAD_HEADER = 2003
 TOO_MANY_COLUMNS = 2004
 DUPLICATE_COLUMN = 2005
+BAD_SHEET = 2008
 NOT_A_DATASET = 2010
 BAD_KEY = 2011
 OTHER_COLUMNS = 2012
@@ -48,7 +53,9 @@ IN_USE = 2013
 BAD_GEOMETRY = 2014
 BAD_JSON = 3007
 UNKNOWN_PROJECTION = 3008
+UNKNOWN_SHAPE = 3009
 COLLECTIONS = 3201
+ONLY_A_LINK = 3202
 FILE_TOO_LARGE = 6666
 LOAD_TIMED_OUT = 6667
 TOO_MANY_ROWS = 6668
@@ -71,11 +78,21 @@ EXPLANATIONS: dict[int, Explanation] = {
         "The file could not be downloaded", "Check the address and try again.", "external"
     ),
     UNKNOWN_TYPE: Explanation(
-        "The file is of no known type", "Send CSV, TSV or GeoJSON, with the extension that belongs to it."
+        "The file is of no known type",
+        "Send CSV, a sheet, GeoJSON, a shapefile, KML, GPX, GeoPackage, FlatGeobuf, GeoParquet or OSM, with"
+        " the extension that belongs to it.",
+    ),
+    BAD_ARCHIVE: Explanation(
+        "The archive cannot be unpacked", "Make it anew, as .zip or .tar.gz, without folders above its own."
     ),
     EMPTY_FILE: Explanation("The file is empty", "Send a file with a header and rows."),
+    INCOMPLETE_SHAPE: Explanation(
+        "The shapefile is not complete", "Put .shp, .shx, .dbf and .prj into one archive."
+    ),
     NOT_A_FILE: Explanation("There is no file", "Send a file, a url, or a query."),
     NO_SOURCE: Explanation("There is nothing to import", "Name a source: a file, url, sql or table_copy."),
+    PASSWORD_NEEDED: Explanation("The archive wants a password", "Make it anew without one."),
+    TOO_MANY_LAYERS: Explanation("The file has too many layers", "Split it: at most 50 are read."),
     TIMED_OUT: Explanation("The download took too long", "Try again, or upload the file.", "external"),
     ALL_SKIPPED: Explanation(
         "Nothing was imported", "A table of this name exists, and collision_strategy is 'skip'."
@@ -95,6 +112,9 @@ EXPLANATIONS: dict[int, Explanation] = {
         "There are too many columns", "A table has at most 1597 columns of its own."
     ),
     DUPLICATE_COLUMN: Explanation("Two columns have the same name", "Rename one of them."),
+    BAD_SHEET: Explanation(
+        "The spreadsheet cannot be read", "It may be damaged, or of an old kind: save it as .xlsx."
+    ),
     NOT_A_DATASET: Explanation("The table cannot be made a dataset", "Look at the reason.", "cartodb"),
     BAD_KEY: Explanation(
         "The column cartodb_id is no key", "It must hold whole numbers, each once; or rename the column."
@@ -109,9 +129,13 @@ EXPLANATIONS: dict[int, Explanation] = {
     BAD_GEOMETRY: Explanation("A geometry is not valid", "Correct it and import again."),
     BAD_JSON: Explanation("The JSON cannot be read", "It must be a complete GeoJSON object."),
     UNKNOWN_PROJECTION: Explanation("The projection is unknown", "Use longitude and latitude (EPSG:4326)."),
+    UNKNOWN_SHAPE: Explanation(
+        "The shapefile's projection cannot be found out", "Use longitude and latitude (EPSG:4326)."
+    ),
     COLLECTIONS: Explanation(
         "Geometry collections are not supported", "Use one kind of geometry per feature."
     ),
+    ONLY_A_LINK: Explanation("The KML only links to another one", "Import the other one by its address."),
     FILE_TOO_LARGE: Explanation("The file is too large", "Split it, or load it with COPY."),
     LOAD_TIMED_OUT: Explanation("Loading took too long", "Split the file, or load it with COPY.", "cartodb"),
     TOO_MANY_ROWS: Explanation("The file has too many rows", "Split it, or load it with COPY."),

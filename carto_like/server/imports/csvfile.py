@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any
+from typing import IO, Any
 
 from carto_like.pure.names import column_name
 from carto_like.server.imports import codes
@@ -102,19 +102,25 @@ class _Named:
 
 
 class CsvTable:
-    """One delimited file; reading it may raise :class:`Unreadable`."""
+    """One delimited file; reading it may raise :class:`Unreadable`.
 
-    def __init__(self, options: Options) -> None:
+    Args:
+        options: which file, and how.
+        text: CSV that is read instead of the file.
+    """
+
+    def __init__(self, options: Options, text: str | None = None) -> None:
         csv.field_size_limit(_CELL_CHARACTERS)
         self._options = options
-        self._encoding = options.encoding or _encoding_of(options)
+        self._text = text
+        self._encoding = options.encoding or ("" if text is not None else _encoding_of(options))
         with self._open() as file:
             sample = file.read(SAMPLE_BYTES)
         if not sample.strip():
             raise Unreadable(codes.EMPTY_FILE)
-        if _OTHER_FORMATS.match(sample):
+        if text is None and _OTHER_FORMATS.match(sample):
             raise Unreadable(codes.UNKNOWN_TYPE, "This is XML or HTML, not delimited text")
-        self._delimiter = find_delimiter(io.StringIO(sample, newline=""))
+        self._delimiter = "," if text is not None else find_delimiter(io.StringIO(sample, newline=""))
         self._names, self._has_header = self._read_header()
 
     def layout(self) -> Layout:
@@ -157,7 +163,9 @@ class CsvTable:
                 out.insert(0, list(numbers(count - len(batch) + 1, len(batch))))
             yield len(batch), copy_block(out)
 
-    def _open(self) -> io.TextIOWrapper:
+    def _open(self) -> IO[str]:
+        if self._text is not None:
+            return io.StringIO(self._text, newline="")
         return open(self._options.path, encoding=self._encoding, newline="")
 
     def _rows(self) -> Iterator[list[str]]:

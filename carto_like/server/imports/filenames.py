@@ -7,25 +7,9 @@ import re
 from email.message import Message
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-_KNOWN = frozenset({".csv", ".tsv", ".txt", ".geojson", ".json", ".js"})
-_LATER = frozenset(
-    {
-        ".shp",
-        ".ods",
-        ".xls",
-        ".xlsx",
-        ".kml",
-        ".kmz",
-        ".gpx",
-        ".osm",
-        ".gpkg",
-        ".tab",
-        ".gdb",
-        ".tif",
-        ".tiff",
-    }
-    | {".zip", ".gz", ".tgz", ".tar", ".bz2", ".rar", ".carto"}
-)
+from carto_like.server.imports.formats import ARCHIVES, OF_EXTENSIONS, REFUSED
+
+_KNOWN = frozenset(OF_EXTENSIONS) | frozenset(REFUSED) | frozenset(ARCHIVES)
 # What a type allows; the first is what a name with another extension gets.
 _TYPES = {
     "text/plain": (".txt", ".csv", ".tsv", ".kml", ".geojson", ".json"),
@@ -34,6 +18,17 @@ _TYPES = {
     "application/vnd.geo+json": (".geojson",),
     "application/geo+json": (".geojson", ".json"),
     "application/json": (".json", ".geojson"),
+    "application/vnd.ms-excel": (".xls", ".csv"),
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": (".xlsx",),
+    "application/vnd.oasis.opendocument.spreadsheet": (".ods",),
+    "application/vnd.google-earth.kml+xml": (".kml",),
+    "application/vnd.google-earth.kmz": (".kmz",),
+    "application/gpx+xml": (".gpx",),
+    "application/x-gzip": (".tgz", ".gz"),
+    "application/vnd.openstreetmap.data+xml": (".osm",),
+    "application/osm3s+xml": (".osm",),
+    "application/geopackage+sqlite3": (".gpkg",),
+    "application/vnd.apache.parquet": (".parquet", ".geoparquet"),
     "text/javascript": (".json", ".geojson"),
     "application/javascript": (".json", ".geojson"),
 }
@@ -63,7 +58,7 @@ def name_of_download(url: str, headers: Message) -> str:
     allowed = _TYPES.get(headers.get_content_type() if headers.get("Content-Type") else "", ())
     stem, extension = os.path.splitext(name)
     if allowed and extension.lower() not in allowed:
-        known = extension.lower() in _KNOWN | _LATER
+        known = extension.lower() in _KNOWN
         name = (stem if known else name) + allowed[0]
     return safe_name(name)
 
@@ -81,11 +76,11 @@ def _as_attachment(headers: Message) -> str | None:
 def _in_url(url: str) -> str | None:
     parts = urlsplit(url)
     last = _in_path(url)
-    if last and extension_of(last) in _KNOWN | _LATER:
+    if last and extension_of(last) in _KNOWN:
         return last
     for _, value in parse_qsl(parts.query):
         name = os.path.basename(value)
-        if extension_of(name) in _KNOWN | _LATER:
+        if extension_of(name) in _KNOWN:
             return name
     return None
 

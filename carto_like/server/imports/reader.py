@@ -22,6 +22,7 @@ import carto_like
 from carto_like.server.imports import codes, guessing
 from carto_like.server.imports.codes import ImportFailure
 from carto_like.server.imports.confine import without_secrets
+from carto_like.server.imports.formats import DRIVERS
 from carto_like.server.settings import Limits
 
 BLOCK_BYTES = 256 * 1024
@@ -38,7 +39,8 @@ _TYPES = frozenset(
 _GEOMETRIES = frozenset({"wkb", "hex", "wkt", "kml", "geojson", "empty"})
 _LONGEST_LINE = 1 << 20
 _KEPT_OF_STDERR = 64 * 1024
-_DRIVER_KEPT = "GeoJSON"
+_MOST_LAYERS = 50
+_GUESSED = frozenset({"csv", "json", "xlsx"})
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,17 @@ class Request:
     careful: bool = False
     as_text: tuple[str, ...] = ()
     encoding: str = ""
+    layer: str = ""
+    layers_only: bool = False
+
+    @property
+    def is_guessed(self) -> bool:
+        """Whether its types are found by looking, so that another look may find others."""
+        return self.format in _GUESSED
+
+    def of_layer(self, name: str) -> Request:
+        """The same, for one layer of the file."""
+        return replace(self, layer=name)
 
     def more_careful(self, *columns: str) -> Request:
         """The same with a look at the whole file, these columns being text."""
@@ -143,15 +156,37 @@ class Readers:
             ImportFailure: it cannot be read.
             WrongEncoding: another encoding is needed.
         """
-        skip = await self._drivers_to_skip() if request.format == "geojson" else []
-        fields = {name: getattr(request, name) for name in Request.__dataclass_fields__}
-        process = await self._ask({**fields, "skip": skip, "max_rows": self._limits.import_max_rows})
+        process = await self._ask_for(request)
         try:
             assert process.stdout is not None
             line = await _first_line(process)
             yield Reading(process, _table_of(line))
         finally:
             await _end(process)
+
+    async def layers(self, request: Request) -> list[str]:
+        """The names of the layers in a file that have rows.
+
+        Raises:
+            ImportFailure: it cannot be read.
+        """
+        process = await self._ask_for(replace(request, layers_only=True))
+        try:
+            line = await _first_line(process)
+            await _check_end(process)
+            names = json.loads(line)["layers"]
+            return [str(name) for name in names][:_MOST_LAYERS]
+        except (ValueError, KeyError, TypeError):
+            raise ImportFailure(codes.LOAD_FAILED, "The reader's answer cannot be read") from None
+        finally:
+            await _end(process)
+
+    async def _ask_for(self, request: Request) -> Process:
+        # A list of objects needs no driver, but nobody has looked yet whether it is one.
+        needs_driver = request.format in DRIVERS or request.format == "json"
+        skip = await self._drivers_to_skip() if needs_driver else []
+        fields = {name: getattr(request, name) for name in Request.__dataclass_fields__}
+        return await self._ask({**fields, "skip": skip, "max_rows": self._limits.import_max_rows})
 
     async def _drivers_to_skip(self) -> list[str]:
         if self._skip is None:
@@ -160,7 +195,7 @@ class Readers:
                 found = json.loads(await _first_line(process))
             finally:
                 await _end(process)
-            self._skip = [str(name) for name in found["drivers"] if name != _DRIVER_KEPT]
+            self._skip = [str(name) for name in found["drivers"]]
         return self._skip
 
     async def _ask(self, request: dict[str, Any]) -> Process:

@@ -93,7 +93,9 @@ def _layer(name: str, source: Source, tile: Tile, extent: int, simplify: int, bu
     geometry = source.geometry
     if simplify != extent:
         tolerance = repr(pixel_size(tile.z) * 256 / (2 * simplify))
-        geometry = f"ST_Simplify(ST_RemoveRepeatedPoints({geometry}, {tolerance}), {tolerance}, true)"
+        # Curves cannot be simplified.
+        lines = f"ST_RemoveRepeatedPoints(ST_CurveToLine({geometry}), {tolerance})"
+        geometry = f"ST_Simplify({lines}, {tolerance}, true)"
     margin = round(buffer * extent / 256)
     column = quote_identifier(source.geom_column)
     selected = [

@@ -230,7 +230,7 @@ def _told(found: Import) -> dict[str, Any]:
         "display_name": found.display_name,
         "original_url": found.original_url,
         "user_defined_limits": options["user_defined_limits"],
-        "warnings": None,
+        "warnings": found.warnings,
     }
     if found.is_final:
         told["success"] = found.state == COMPLETE

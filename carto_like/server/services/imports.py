@@ -27,11 +27,11 @@ FINAL: Final = (COMPLETE, FAILURE)
 
 _COLUMNS = (
     "id, account_id, state, data_type, source, options, display_name, original_url, attempts, "
-    "planned_oid::bigint AS planned_oid, planned_name, error_code, error_reason, answer_status, "
+    "planned_oids::bigint[] AS planned_oids, warnings, error_code, error_reason, answer_status, "
     "answer_reason, table_id, table_name, tables_created_count, created_at, updated_at"
 )
 _CHANGEABLE = frozenset(
-    {"state", "display_name", "original_url", "attempts", "planned_oid", "planned_name", "error_code"}
+    {"state", "display_name", "original_url", "attempts", "planned_oids", "warnings", "error_code"}
     | {"error_reason", "answer_status", "answer_reason", "table_id", "table_name", "tables_created_count"}
 )
 
@@ -45,7 +45,8 @@ class Import:
         options: ``type_guessing``, ``quoted_fields_guessing``, ``content_guessing``, ``create_vis``,
             ``privacy``, ``collision_strategy``, ``table_name``, ``file_name``, ``user_defined_limits``.
         attempts: how often a worker began it.
-        planned_oid: the table that may have been made, see the table's own comment.
+        planned_oids: the tables that may have been made, see the table's own comment.
+        warnings: what was left out.
     """
 
     id: UUID
@@ -57,8 +58,8 @@ class Import:
     display_name: str | None
     original_url: str | None
     attempts: int
-    planned_oid: int | None
-    planned_name: str | None
+    planned_oids: list[int] | None
+    warnings: dict[str, Any] | None
     error_code: int | None
     error_reason: str | None = field(repr=False)
     answer_status: int | None

@@ -1,0 +1,21 @@
+"""A long stream of readings, paged from the server into numpy, and what a page costs at any depth.
+
+Starts a platform of its own and takes it away again. One table and one line of JSON on stdout, progress on
+stderr. With the defaults it takes about three minutes.
+"""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the benchmark."""
+    # Imports are resolved from the root of the repository, wherever the script is called from.
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    from benchmarks import _streams
+
+    _streams.main(__doc__)
+
+
+if __name__ == "__main__":
+    main()

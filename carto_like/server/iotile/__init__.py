@@ -1,0 +1,1 @@
+"""IOTile Cloud's own ways: its errors, logins, lists and shapes."""

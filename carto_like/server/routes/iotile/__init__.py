@@ -1,0 +1,1 @@
+"""The routes of IOTile Cloud, relative to ``/iotile/api/v1``."""

@@ -1,0 +1,1 @@
+"""What IOTile Cloud does, without HTTP: connections and plain values in, values out."""

@@ -1,0 +1,389 @@
+"""Readings on the server: recorded, filtered, paged by number and by cursor, and as tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+import pytest
+
+from carto_like.iotile.client import IOTileClient
+from carto_like.iotile.data import Readings
+from carto_like.server.services.iotile import frames
+from tests.support.api import make_account
+from tests.support.iotile import IOTileApi
+from tests.support.sensors import Sensors, make_sensors
+from tests.support.server import RunningServer
+
+MINUTES = [(f"2024-05-01T10:{minute:02}:00Z", minute) for minute in range(25)]
+
+
+@pytest.fixture(scope="module")
+def sensors(platform_server: RunningServer) -> Sensors:
+    """Sensors with 25 readings, a minute apart, in units, and 3 raw ones."""
+    made = make_sensors(platform_server)
+    made.post(MINUTES)
+    made.post(MINUTES[:3], made.bare)
+    return made
+
+
+@pytest.fixture(scope="module")
+def own(platform_server: RunningServer) -> Sensors:
+    """Sensors without readings."""
+    return make_sensors(platform_server)
+
+
+def walked(api: IOTileApi, address: str, **query: Any) -> list[list[dict[str, Any]]]:
+    """The pages of a list, by their ``next``."""
+    pages = []
+    url: str | None = address
+    while url:
+        answer = api.get(url, params=query)
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        pages.append(body["results"])
+        url, query = body["next"], {}
+    return pages
+
+
+def data_of(sensors: Sensors, **query: Any) -> dict[str, Any]:
+    answer = sensors.api.get(f"stream/{sensors.stream}/data/", params=query)
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def test_readings_have_the_shape_and_units_of_the_stream(sensors: Sensors) -> None:
+    body = data_of(sensors, lastn=1)
+    assert body == {
+        "count": 1,
+        "next": None,
+        "previous": None,
+        "results": [
+            {
+                "type": "ITR",
+                "timestamp": "2024-05-01T10:24:00Z",
+                "int_value": 24,
+                "value": 2400.0,
+                "display_value": "2400.00",
+                "output_value": 2400.0,
+                "streamer_local_id": 0,
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "first", "last", "count"),
+    [
+        ({}, 0, 24, 25),
+        ({"lastn": 3}, 22, 24, 3),
+        ({"lastn": 100000}, 0, 24, 25),
+        ({"start": "2024-05-01T10:20:00Z"}, 20, 24, 5),
+        ({"end": "2024-05-01T10:05:00Z"}, 0, 4, 5),
+        ({"start": "2024-05-01T10:05:00", "end": "2024-05-01T10:06:00"}, 5, 5, 1),
+        ({"start": "2024-05-01T12:05:00+02:00", "lastn": 2}, 23, 24, 2),
+        ({"start": "2024-05-01T10:05:00Z", "end": "2024-05-01T10:10:00Z", "lastn": 2}, 8, 9, 2),
+        ({"mask": 1, "end": "2024-05-01T10:01:00Z"}, 0, 0, 1),
+    ],
+)
+def test_periods(sensors: Sensors, query: dict[str, Any], first: int, last: int, count: int) -> None:
+    body = data_of(sensors, **query)
+    values = [item["int_value"] for item in body["results"]]
+    assert (values[0], values[-1], len(values), body["count"]) == (first, last, count, count)
+    assert values == sorted(values)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"lastn": 0}, "lastn"),
+        ({"lastn": 100001}, "lastn"),
+        ({"lastn": "few"}, "lastn"),
+        ({"start": "yesterday"}, "start"),
+        ({"end": "2024-13-01"}, "end"),
+        ({"id_0": "x"}, "id_0"),
+    ],
+)
+def test_bad_periods_name_the_parameter(sensors: Sensors, query: dict[str, Any], field: str) -> None:
+    for path in (f"stream/{sensors.stream}/data/", "data/", "df/"):
+        answer = sensors.api.get(path, params={"filter": sensors.stream, **query})
+        assert (answer.status_code, list(answer.json())) == (400, [field])
+
+
+@pytest.mark.parametrize("query", [{}, {"lastn": 12}, {"start": "2024-05-01T10:07:00Z"}], ids=str)
+@pytest.mark.parametrize("size", [1, 5, 6, 12])
+def test_pages_by_cursor_and_by_number_are_the_same(
+    sensors: Sensors, query: dict[str, Any], size: int
+) -> None:
+    whole = data_of(sensors, **query)
+    path = f"stream/{sensors.stream}/data/"
+    by_cursor = walked(sensors.api, path, page_size=size, **query)
+    assert [item for page in by_cursor for item in page] == whole["results"]
+    assert all(by_cursor), "no page is empty"
+    for number, page in enumerate(by_cursor, 1):
+        by_number = data_of(sensors, page_size=size, page=number, **query)
+        assert (by_number["results"], by_number["count"]) == (page, whole["count"])
+        assert bool(by_number["next"]) is (number < len(by_cursor))
+    past = sensors.api.get(path, params={**query, "page_size": size, "page": len(by_cursor) + 1})
+    assert (past.status_code, past.json()) == (404, {"detail": "Invalid page."})
+
+
+def test_next_carries_number_and_cursor(sensors: Sensors) -> None:
+    body = data_of(sensors, page_size=10, page=2)
+    following, previous = (parse_qs(urlsplit(body[name]).query) for name in ("next", "previous"))
+    assert (following["page"], following["page_size"]) == (["3"], ["10"])
+    assert "cursor" in following
+    assert (previous["page"], "cursor" in previous) == (["1"], False)
+
+
+@pytest.mark.parametrize("cursor", ["x", "AAAA", "é", "OhK1i6vacBdObckgLlQqVls2LHsidCI6MTcxNDU1NzYwMF0"])
+def test_a_cursor_that_we_did_not_make_is_no_page(sensors: Sensors, cursor: str) -> None:
+    answer = sensors.api.get(f"stream/{sensors.stream}/data/", params={"cursor": cursor})
+    assert (answer.status_code, answer.json()) == (404, {"detail": "Invalid page."})
+
+
+def test_readings_that_arrive_during_a_walk_neither_shift_nor_end_it(
+    own: Sensors, platform_server: RunningServer
+) -> None:
+    own.post(MINUTES[10:20])
+    first = data_of(own, page_size=5)
+    own.post(MINUTES[:5])
+    second = own.api.get(first["next"]).json()
+    assert [item["int_value"] for item in second["results"]] == list(range(15, 20))
+
+
+def test_many_readings_of_one_moment_are_paged_whole(own: Sensors) -> None:
+    stream = own.bare
+    own.post([("2024-06-01T00:00:00Z", value) for value in range(7)], stream)
+    pages = walked(own.api, "data/", filter=stream, page_size=2)
+    assert sorted(item["int_value"] for page in pages for item in page) == list(range(7))
+
+
+def test_raw_points_and_their_shape(sensors: Sensors) -> None:
+    body = sensors.api.get("data/", params={"filter": sensors.stream, "lastn": 1}).json()
+    point = body["results"][0]
+    assert point == {
+        "id": point["id"],
+        "stream": sensors.stream,
+        "project": sensors.project["slug"],
+        "device": sensors.device["slug"],
+        "variable": sensors.variable["slug"],
+        "type": "ITR",
+        "device_timestamp": None,
+        "timestamp": "2024-05-01T10:24:00Z",
+        "int_value": 24,
+        "value": 2400.0,
+        "streamer_local_id": 0,
+        "dirty_ts": False,
+        "status": "unk",
+    }
+    assert sensors.api.get(f"data/{point['id']}/").json() == point
+    around = {"filter": sensors.stream, "id_0": point["id"], "id_1": point["id"]}
+    assert sensors.api.get("data/", params=around).json()["results"] == [point]
+
+
+def test_filters_of_raw_points(sensors: Sensors) -> None:
+    variable = sensors.variable["slug"]
+    counts = {
+        text: sensors.api.get("data/", params={"filter": text}).json()["count"]
+        for text in (
+            *(sensors.stream, sensors.bare, sensors.device["slug"], variable),
+            *("d--" + sensors.device["slug"][-4:], "b--0001" + sensors.device["slug"][7:], ""),
+        )
+    }
+    assert list(counts.values()) == [25, 3, 28, 25, 28, 0, 0]
+    bare = sensors.api.get("data/", params={"filter": sensors.bare}).json()["results"]
+    assert [(item["int_value"], item["value"]) for item in bare] == [(0, None), (1, None), (2, None)]
+    wrong = sensors.api.get("data/", params={"filter": "d--abc"})
+    assert (wrong.status_code, list(wrong.json())) == (400, ["filter"])
+
+
+def test_others_see_nothing(sensors: Sensors, platform_server: RunningServer) -> None:
+    point = sensors.api.get("data/", params={"filter": sensors.stream, "lastn": 1}).json()["results"][0]
+    stranger = IOTileApi(platform_server).login(make_account(platform_server))
+    for text in (sensors.stream, sensors.device["slug"], sensors.variable["slug"]):
+        assert stranger.get("data/", params={"filter": text}).json()["results"] == []
+        assert stranger.get("df/", params={"filter": text}).text == "row,value,stream_slug\n"
+    for path in (f"stream/{sensors.stream}/data/", f"stream/{sensors.stream}/csv/", f"data/{point['id']}/"):
+        assert stranger.get(path).status_code == 404
+    reading = {"stream": sensors.stream, "timestamp": "2024-05-01T10:00:00Z", "int_value": 1}
+    for body in (reading, [reading]):
+        assert stranger.post("data/", json=body).status_code == 400
+    nobody = IOTileApi(platform_server).get("data/", params={"filter": sensors.stream})
+    assert (nobody.status_code, "WWW-Authenticate" in nobody.headers) == (401, True)
+
+
+# Recording
+
+
+def test_one_reading_is_answered_as_it_was_recorded(own: Sensors) -> None:
+    given = {"stream": own.stream, "timestamp": "2024-07-01T00:00:00+02:00", "value": 1.5, "type": "ITR"}
+    answer = own.api.post("data/", json=given)
+    assert answer.status_code == 201
+    body = answer.json()
+    assert (body["timestamp"], body["value"], body["int_value"]) == ("2024-06-30T22:00:00Z", 1.5, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"stream": None}, "stream"),
+        ({"stream": "s--1"}, "stream"),
+        ({"stream": "s--0000-ffff--0000-0000-0000-0001--5001"}, "stream"),
+        ({"timestamp": None}, "timestamp"),
+        ({"timestamp": "soon"}, "timestamp"),
+        ({"int_value": None}, "non_field_errors"),
+        ({"value": 1.0}, "non_field_errors"),
+        ({"int_value": 1.5}, "int_value"),
+        ({"int_value": 2**63}, "int_value"),
+        ({"int_value": True}, "int_value"),
+        ({"int_value": None, "value": 1e300}, "value"),
+        ({"int_value": None, "value": 1, "type": "Num"}, "type"),
+        ({"dirty_ts": "no"}, "dirty_ts"),
+        ({"status": "perfect"}, "status"),
+        ({"streamer_local_id": -1}, "streamer_local_id"),
+    ],
+    ids=str,
+)
+def test_bad_readings_name_the_field_and_leave_nothing(
+    own: Sensors, change: dict[str, Any], field: str
+) -> None:
+    good = {"stream": own.stream, "timestamp": "2030-01-01T00:00:00Z", "int_value": 1}
+    bad = {name: value for name, value in {**good, **change}.items() if value is not None}
+    answer = own.api.post("data/", json=bad)
+    assert (answer.status_code, list(answer.json())) == (400, [field])
+    answer = own.api.post("data/", json=[good, bad])
+    assert answer.status_code == 400
+    assert [list(problems) for problems in answer.json()] == [[], [field]]
+    assert data_of(own, start="2030-01-01T00:00:00Z")["count"] == 0
+
+
+def test_overflowing_numbers_are_null_and_no_failure(own: Sensors, admin: psycopg.Connection[Any]) -> None:
+    given = {"stream": own.stream, "timestamp": "2031-01-01T00:00:00Z", "value": 1e200}
+    assert own.api.post("data/", json=given).status_code == 201
+    assert data_of(own, start="2031-01-01T00:00:00Z")["results"][0]["value"] == 1e200
+
+
+# Tables
+
+
+def table(sensors: Sensors, **query: Any) -> list[list[str]]:
+    answer = sensors.api.get("df/", params=query)
+    assert answer.status_code == 200, answer.text
+    return list(csv.reader(io.StringIO(answer.text)))
+
+
+def test_tables_are_csv_with_a_row_per_reading(sensors: Sensors) -> None:
+    answer = sensors.api.get("df/", params={"filter": sensors.stream})
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    rows = table(sensors, filter=sensors.stream)
+    assert rows[:2] == [["row", "value", "stream_slug"], ["2024-05-01T10:00:00Z", "0.0", sensors.stream]]
+    assert len(rows) == 26
+    raw = table(sensors, filter=sensors.bare)
+    assert raw[0] == ["row", "int_value", "stream_slug"]
+    assert [row[1] for row in raw[1:]] == ["0", "1", "2"]
+    extended = table(sensors, filter=sensors.stream, extended=1, end="2024-05-01T10:01:00Z")
+    assert extended[0] == ["row", "value", "stream_slug", "device_timestamp", "streamer_local_id"]
+    assert extended[1][3:] == ["", "0"]
+
+
+def test_tables_in_other_formats(sensors: Sensors) -> None:
+    query = {"filter": sensors.stream, "end": "2024-05-01T10:02:00Z"}
+    answer = sensors.api.get("df/", params={**query, "format": "json"})
+    assert answer.json() == [
+        {"row": "2024-05-01T10:00:00Z", "value": 0.0, "stream_slug": sensors.stream},
+        {"row": "2024-05-01T10:01:00Z", "value": 100.0, "stream_slug": sensors.stream},
+    ]
+    assert sensors.api.get("df/", params={"filter": "", "format": "json"}).json() == []
+    text = sensors.api.get("df/", params={**query, "format": "txt"})
+    assert text.headers["Content-Type"].startswith("text/plain")
+    bad = sensors.api.get("df/", params={**query, "format": "xls"})
+    assert (bad.status_code, list(bad.json())) == (400, ["format"])
+    own = sensors.api.get(f"stream/{sensors.stream}/csv/", params={"lastn": 1, "start": query["end"]})
+    assert own.text.splitlines()[0] == "row,value,stream_slug"
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are read a few rows at a time, as long ones are."""
+    monkeypatch.setattr(frames, "_CHUNK", 4)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_column_per_stream(sensors: Sensors) -> None:
+    rows = table(sensors, filter=sensors.device["slug"], pivot=1)
+    assert rows[0] == ["row", sensors.stream, sensors.bare]
+    assert len(rows) == 26
+    assert rows[2] == ["2024-05-01T10:01:00Z", "100.0", ""]
+    plain = table(sensors, filter=sensors.device["slug"])
+    assert len(plain) == 29
+    assert len({tuple(row) for row in plain}) == 29
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_readings_of_one_moment_have_rows_of_their_own(own: Sensors) -> None:
+    head, *_ = own.stream.rsplit("--", 1)
+    own.post([("2024-08-01T00:00:00Z", value) for value in range(6)], f"{head}--5003")
+    rows = table(own, filter=f"{head}--5003", pivot=1)
+    assert sorted(row[1] for row in rows[1:]) == ["0", "1", "2", "3", "4", "5"]
+
+
+def test_statistics(sensors: Sensors) -> None:
+    rows = table(sensors, filter=sensors.stream, stats=1, end="2024-05-01T10:04:00Z")
+    assert [row[0] for row in rows] == ["row", "count", "sum", "mean", "std", "min", "median", "max"]
+    assert [float(row[1]) for row in rows[1:4]] == [4, 600, 150]
+    assert float(rows[4][1]) == pytest.approx(129.0994448)
+    assert [float(row[1]) for row in rows[5:]] == [0, 150, 300]
+    pivoted = table(sensors, filter=sensors.device["slug"], stats=1, pivot=1)
+    assert pivoted[:2] == [["row", sensors.stream, sensors.bare], ["count", "25", "0"]]
+
+
+def test_output_units(sensors: Sensors) -> None:
+    plain = table(sensors, filter=sensors.stream, start="2024-05-01T10:24:00Z")
+    told = table(sensors, filter=sensors.stream, start="2024-05-01T10:24:00Z", apply_mdo=1)
+    assert float(plain[1][1]) == 2400.0
+    assert float(told[1][1]) == data_of(sensors, lastn=1)["results"][0]["output_value"]
+
+
+# What it costs
+
+
+def test_pages_at_any_depth_and_the_last_ones_are_ranges_of_an_index(
+    sensors: Sensors, admin: psycopg.Connection[Any]
+) -> None:
+    """No plan sorts, and none reads rows before the page."""
+    admin.execute("SET enable_seqscan = off")
+    where = "device = 10 AND variable = 86017"
+    for query in (
+        f"{where} AND (timestamp, id) > (now(), 5) ORDER BY timestamp, id LIMIT 10",
+        f"{where} ORDER BY timestamp DESC, id DESC LIMIT 10",
+        "device = 10 AND (timestamp, id) > (now(), 5) ORDER BY timestamp, id LIMIT 10",
+        "variable = 86017 AND (timestamp, id) > (now(), 5) ORDER BY timestamp, id LIMIT 10",
+    ):
+        plan = admin.execute(f"EXPLAIN SELECT * FROM carto_like.iotile_stream_data WHERE {query}").fetchall()
+        text = "\n".join(row[0] for row in plan)
+        assert "Index Scan" in text, text
+        assert "Sort" not in text, text
+        if ">" in query:
+            assert "ROW(" in text.split("Index Cond:")[1].split("\n")[0], text
+
+
+# With the client
+
+
+def test_the_client_follows_cursors(sensors: Sensors) -> None:
+    assert sensors.api.authorization is not None
+    token = sensors.api.authorization.split()[1]
+    with IOTileClient(sensors.api.domain, token=token) as client:
+        readings = Readings(client, sensors.stream, page_size=4)
+        assert [reading.int_value for reading in readings] == list(range(25))
+        array = readings.to_numpy()
+        assert array["value"].tolist() == [100.0 * number for number in range(25)]
+        assert str(array["timestamp"][1]) == "2024-05-01T10:01:00.000000"
+        frame = Readings(client, sensors.stream, lastn=3, page_size=2).to_pandas()
+        assert frame["value"].tolist() == [2200.0, 2300.0, 2400.0]
+        assert Readings(client, sensors.stream).to_arrow().num_rows == 25
