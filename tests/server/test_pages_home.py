@@ -50,6 +50,13 @@ def test_a_link_works_once(api: Api, visitor: Api) -> None:
     assert "Set-Cookie" not in again.headers
 
 
+def test_looking_at_a_link_does_not_use_it(api: Api, visitor: Api) -> None:
+    url = link(api)
+    looked = requests.head(url, timeout=30)
+    assert (looked.status_code, "Set-Cookie" in looked.headers) == (200, False)
+    assert enter(visitor, url).status_code == 200
+
+
 def test_a_link_works_for_a_minute(api: Api, visitor: Api, platform_server: RunningServer) -> None:
     url = link(api)
 

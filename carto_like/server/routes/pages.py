@@ -92,6 +92,9 @@ class _Pages:
 
     async def enter(self, request: Request) -> Response:
         account = account_of(request)
+        if request.method == "HEAD":
+            # Some look at an address before they go there; that must not be the one use of the link.
+            return Response(headers=HEADERS)
         wanted = await self._sessions.use_link(account, request.query_params.get("code", ""))
         if wanted is None:
             raise Problem(401, "This link was used before, or is older than a minute. Get another one with:")
