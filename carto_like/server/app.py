@@ -22,7 +22,9 @@ from .platform import Platform
 from .requestlog import Exchange
 from .routes import (
     api_keys,
+    connectors,
     copy,
+    exports,
     health,
     imports,
     jobs,
@@ -49,6 +51,8 @@ _FAMILIES: tuple[Callable[[Platform], list[Route]], ...] = (
     organizations.routes,
     api_keys.routes,
     imports.routes,
+    connectors.routes,
+    exports.routes,
     maps.routes,
 )
 
