@@ -9,13 +9,15 @@ from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import requests
 
 from tests.conftest import MakeServer
-from tests.support.api import Api, make_account
+from tests.support.api import Api, TestAccount, make_account
+from tests.support.raw import RawRequest, active_queries, eventually
 from tests.support.rows import rows_of
 
 FORMATS = ("parquet", "arrow")
@@ -238,6 +240,18 @@ def test_limits_hold(make_server: MakeServer) -> None:
     assert (large.status_code, large.json()["error"]) == (400, ["Row too large, was 2001 bytes"])
     late = api.sql("SELECT 1 AS a, pg_sleep(30)::text AS b", format="arrow")
     assert late.status_code == 429
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_client_that_leaves_amid_the_file_takes_its_query_along(
+    api: Api, account: TestAccount, admin: psycopg.Connection[Any], format: str
+) -> None:
+    q = "SELECT repeat('x', 1000) AS a, generate_series(1, 100000000) AS i"
+    raw = RawRequest(account.base_url, "GET", "api/v2/sql", {}, q=q, format=format, api_key=account.api_key)
+    assert raw.socket.recv(100).startswith(b"HTTP/1.1 200")
+    raw.close()
+    eventually(lambda: not active_queries(admin, account.role), "the query has ended")
+    assert rows_of(api, "SELECT 1 AS a") == [{"a": 1}]
 
 
 def test_a_missing_library_is_named(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

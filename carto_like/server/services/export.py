@@ -91,7 +91,7 @@ async def _write_rows(conn: Connection, sql: str, query: Query, target: IO[bytes
         raise run_problem(error, query) from error
 
 
-def _with_line_ends(block: bytearray) -> tuple[int, bytes]:
+def _with_line_ends(block: bytearray) -> tuple[int, bytes | bytearray]:
     """How many lines the block has, and the same lines with the ends that CSV wants."""
     if b'"' not in block:
         return block.count(b"\n"), block.replace(b"\n", b"\r\n")

@@ -129,6 +129,24 @@ async def point(connection: Connection, scope: Scope, number: int) -> str | None
     return (await points(connection, scope, narrowed, 1, Place(count=1))).text or None
 
 
+async def latest(connection: Connection, scope: Scope, period: Period) -> Scope:
+    """The readings of a period, as a scope that knows where the last ones begin."""
+    narrowed = period.within(scope)
+    if period.lastn is None:
+        return narrowed
+    ending = (
+        f"SELECT r.timestamp, r.id FROM {_TABLE} r WHERE {narrowed.condition}"
+        " ORDER BY r.timestamp DESC, r.id DESC LIMIT %(lastn)s"
+    )
+    query = f"SELECT t.timestamp, t.id FROM ({ending}) t ORDER BY t.timestamp, t.id LIMIT 1".encode()
+    first = await (await connection.execute(query, {**narrowed.values, "lastn": period.lastn})).fetchone()
+    if first is None:
+        return narrowed
+    condition = f"{narrowed.condition} AND (r.timestamp, r.id) >= (%(first)s, %(first_id)s)"
+    values = {**narrowed.values, "first": first[0], "first_id": first[1]}
+    return replace(narrowed, condition=condition, values=values)
+
+
 def told_rows(condition: str, slug: str = _SLUG) -> str:
     """SQL of a part of the readings that meet a condition, oldest first.
 
