@@ -20,6 +20,7 @@ SDK = [
 EXTRAS = {
     "fast": ["isal>=1.5"],
     "frames": ["numpy>=1.24", "orjson>=3.10", "pandas>=2", "pyarrow>=16"],
+    "geo": ["geopandas>=1", "pyarrow>=16"],
     "cli": ["click>=8.1", "rich>=13", "platformdirs>=4"],
     "server": [
         "starlette>=0.40",
@@ -42,6 +43,9 @@ EXTRAS = {
         # GDAL is in the wheel of pyogrio; before 0.12 it cannot write SpatiaLite.
         "pyogrio>=0.12",
         "pyarrow>=15",
+        # Exports name the reference system of their geometries in full.
+        "numpy>=1.24",
+        "pyproj>=3.6",
         "tzdata",
     ],
     # Mapnik with its library, and MapLibre GL JS as files, are in the wheels.
@@ -51,6 +55,7 @@ EXTRAS = {
         "build",
         "coverage[toml]>=7.4",
         "furo",
+        "geopandas>=1",
         "hypothesis>=6.100",
         "mypy>=1.10",
         "pillow>=10",

@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "worker": ("carto_like.cli.worker:worker", "Run batch jobs and imports in another process."),
     "sql": ("carto_like.cli.sql:sql", "Run SQL and print the rows."),
     "copy": ("carto_like.cli.copy:copy", "Stream rows into or out of a table, as CSV."),
+    "export": ("carto_like.cli.export:export", "Write a TABLE, or the result of a QUERY, to a file."),
     "batch": ("carto_like.cli.batch:batch", "Run a file of SQL as a job on the server."),
     "jobs": ("carto_like.cli.jobs:jobs", "List, watch and cancel batch jobs."),
     "datasets": ("carto_like.cli.datasets:datasets", "List, describe and delete datasets."),

@@ -23,7 +23,9 @@ from .platform import Platform
 from .requestlog import Exchange
 from .routes import (
     api_keys,
+    connectors,
     copy,
+    exports,
     health,
     imports,
     jobs,
@@ -51,6 +53,8 @@ _FAMILIES: tuple[Callable[[Platform], list[Route]], ...] = (
     organizations.routes,
     api_keys.routes,
     imports.routes,
+    connectors.routes,
+    exports.routes,
     maps.routes,
     pages.routes,
 )

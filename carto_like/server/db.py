@@ -6,9 +6,11 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
+import orjson
 import psycopg
 from psycopg import AsyncConnection, errors, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types.json import set_json_loads
 
 from .errors import UNREACHABLE, Problem
 from .pool import Connection, ConnectionPool, Key
@@ -148,9 +150,12 @@ class Database:
 
     async def _connect_own(self, _: Key) -> Connection:
         options = {"search_path": "carto_like, cartodb, public", "TimeZone": "UTC"}
-        return await _connect(
+        connection = await _connect(
             self._settings.dsn, application_name="carto_like", options=_startup_options(options)
         )
+        # Answers are written by orjson, which has no numbers beyond those that it reads.
+        set_json_loads(orjson.loads, connection)
+        return connection
 
     async def _connect_login(self, key: Key) -> Connection:
         role, schema = key

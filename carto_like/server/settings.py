@@ -56,7 +56,9 @@ class Limits:
     """Every limit of the platform. Zero means unlimited unless the help says otherwise."""
 
     query_timeout: float = _limit(300.0, "seconds a SQL API query may run")
-    export_timeout: float = _limit(300.0, "seconds an export to csv, kml, shp, gpkg or spatialite may take")
+    export_timeout: float = _limit(
+        300.0, "seconds an export to csv, kml, shp, gpkg, spatialite, parquet or arrow may take"
+    )
     export_processes: int = _limit(
         4, "processes that write kml, shp, gpkg and spatialite at once, in each worker; never unlimited"
     )

@@ -21,12 +21,8 @@ PENDING = {
     "do_subscription_info": "the Data Observatory",
     "do_subscriptions": "the Data Observatory",
     "do_token": "the Data Observatory",
-    "export": "exporting maps",
     "kuvizs": "published maps",
     "sync_tables": "synchronized tables",
-    "visualizations.INTERVAL_BETWEEN_RETRIES_S": "exporting maps",
-    "visualizations.MAX_NUMBER_OF_RETRIES": "exporting maps",
-    "visualizations.Visualization.export": "exporting maps",
     "visualizations.VisualizationManager": "listing maps",
 }
 

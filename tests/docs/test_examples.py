@@ -162,6 +162,17 @@ def test_export_dataset(run: Run, cities: str, tmp_path: Path, kind: str) -> Non
         }
 
 
+def test_export_parquet(run: Run, cities: str) -> None:
+    out = run("export_parquet.py", f"SELECT name, the_geom FROM {cities}", "out.parquet").stdout
+    assert re.match(r"out\.parquet: 2 rows, \d+ bytes\n", out)
+    assert "the_geom: Point within [-8.72, 41.15, -8.61, 42.24]" in out
+
+
+def test_export_map(run: Run, api: Api, cities: str) -> None:
+    dataset = api.get(f"api/v1/viz/{cities}").json()["id"]
+    assert "Only maps can be exported" in run("export_map.py", dataset, code=1).stderr
+
+
 def test_export_all_datasets(run: Run, cities: str, tmp_path: Path) -> None:
     out = run("export_all_datasets.py", "backup").stdout
     assert "1 datasets exported" in out

@@ -21,7 +21,7 @@ from tests.support.api import TestAccount
 
 ROOT = Path(__file__).resolve().parents[2]
 DOC = ROOT / "doc"
-PAGES = ("start", "sql", "copy", "batch", "datasets", "imports", "maps", "errors")
+PAGES = ("start", "sql", "copy", "batch", "datasets", "imports", "maps", "export", "errors")
 
 
 def documented_modules() -> set[str]:

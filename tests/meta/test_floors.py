@@ -19,9 +19,10 @@ PYTEST_PLUGIN = PACKAGE / "testing.py"
 STANDARD = frozenset(sys.stdlib_module_names)
 CLIENT = frozenset({"requests", "urllib3", "dateutil", "isal"})
 SERVER = frozenset(
-    {"starlette", "uvicorn", "orjson", "psycopg", "psycopg_pool", "cryptography", "prometheus_client"}
-    | {"platformdirs", "python_multipart", "anyio", "isal", "h11", "httptools", "pyogrio", "pyarrow"}
-    | {"procrastinate", "charset_normalizer", "jinja2", "markupsafe", "jwt", "msgpack", "mapnik"}
+    {"starlette", "uvicorn", "orjson", "psycopg", "psycopg_pool", "cryptography"}
+    | {"prometheus_client", "platformdirs", "python_multipart", "anyio", "isal", "h11"}
+    | {"httptools", "pyogrio", "pyarrow", "procrastinate", "charset_normalizer", "jwt", "msgpack"}
+    | {"numpy", "pyproj", "mapnik", "jinja2", "markupsafe"}
 )
 FRAMES = frozenset({"numpy", "pandas", "pyarrow", "orjson"})
 COMMANDS = frozenset({"click", "rich", "platformdirs", "requests"})

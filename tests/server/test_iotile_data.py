@@ -13,6 +13,7 @@ import pytest
 from carto_like.iotile.client import IOTileClient
 from carto_like.iotile.data import Readings
 from carto_like.server.services.iotile import frames
+from carto_like.server.services.iotile.readings import told_rows
 from tests.support.api import make_account
 from tests.support.iotile import IOTileApi
 from tests.support.sensors import Sensors, make_sensors
@@ -241,7 +242,8 @@ def test_one_reading_is_answered_as_it_was_recorded(own: Sensors) -> None:
         ({"int_value": 1.5}, "int_value"),
         ({"int_value": 2**63}, "int_value"),
         ({"int_value": True}, "int_value"),
-        ({"int_value": None, "value": 1e300}, "value"),
+        ({"int_value": None, "value": 1e101}, "value"),
+        ({"int_value": None, "value": 1e-101}, "value"),
         ({"int_value": None, "value": 1, "type": "Num"}, "type"),
         ({"dirty_ts": "no"}, "dirty_ts"),
         ({"status": "perfect"}, "status"),
@@ -259,13 +261,22 @@ def test_bad_readings_name_the_field_and_leave_nothing(
     answer = own.api.post("data/", json=[good, bad])
     assert answer.status_code == 400
     assert [list(problems) for problems in answer.json()] == [[], [field]]
-    assert data_of(own, start="2030-01-01T00:00:00Z")["count"] == 0
+    kept = own.api.get("data/", params={"filter": own.stream, "start": "2030-01-01T00:00:00Z"})
+    assert kept.json()["count"] == 0
 
 
-def test_overflowing_numbers_are_null_and_no_failure(own: Sensors, admin: psycopg.Connection[Any]) -> None:
-    given = {"stream": own.stream, "timestamp": "2031-01-01T00:00:00Z", "value": 1e200}
-    assert own.api.post("data/", json=given).status_code == 201
-    assert data_of(own, start="2031-01-01T00:00:00Z")["results"][0]["value"] == 1e200
+def test_the_largest_and_smallest_numbers_can_be_told_and_summed_up(own: Sensors) -> None:
+    since = {"start": "2031-01-01T00:00:00Z"}
+    values = [1e100, -1e100, 1e-100, 0.0]
+    new = [{"stream": own.stream, "timestamp": since["start"], "value": value} for value in values]
+    assert own.api.post("data/", json=new).status_code == 201
+    assert [item["value"] for item in data_of(own, **since)["results"]] == values
+    for more in ({}, {"apply_mdo": 1}, {"pivot": 1}):
+        rows = table(own, filter=own.stream, stats=1, **more, **since)
+        assert [float(row[1]) for row in rows[5:]] == [-1e100, pytest.approx(5e-101), 1e100]
+    largest = {"offset": 1e101}
+    answer = own.api.patch(f"variable/{own.variable['slug']}/", json=largest)
+    assert (answer.status_code, list(answer.json())) == (400, ["offset"])
 
 
 # Tables
@@ -304,7 +315,7 @@ def test_tables_in_other_formats(sensors: Sensors) -> None:
     bad = sensors.api.get("df/", params={**query, "format": "xls"})
     assert (bad.status_code, list(bad.json())) == (400, ["format"])
     own = sensors.api.get(f"stream/{sensors.stream}/csv/", params={"lastn": 1, "start": query["end"]})
-    assert own.text.splitlines()[0] == "row,value,stream_slug"
+    assert own.text.splitlines() == ["row,value,stream_slug", f"2024-05-01T10:24:00Z,2400.0,{sensors.stream}"]
 
 
 @pytest.fixture
@@ -349,27 +360,42 @@ def test_output_units(sensors: Sensors) -> None:
     assert float(told[1][1]) == data_of(sensors, lastn=1)["results"][0]["output_value"]
 
 
+@pytest.mark.parametrize(("lastn", "count"), [(1, 1), (2, 2), (99, 5)])
+def test_tables_of_the_last_readings(sensors: Sensors, lastn: int, count: int) -> None:
+    query = {"filter": sensors.stream, "lastn": lastn, "end": "2024-05-01T10:05:00Z"}
+    rows = table(sensors, **query)[1:]
+    assert (len(rows), rows[-1][0]) == (count, "2024-05-01T10:04:00Z")
+    assert table(sensors, stats=1, **query)[1] == ["count", str(count)]
+    assert table(sensors, **{**query, "end": "2020-01-01"}) == [["row", "value", "stream_slug"]]
+
+
 # What it costs
 
 
-def test_pages_at_any_depth_and_the_last_ones_are_ranges_of_an_index(
-    sensors: Sensors, admin: psycopg.Connection[Any]
-) -> None:
-    """No plan sorts, and none reads rows before the page."""
-    admin.execute("SET enable_seqscan = off")
-    where = "device = 10 AND variable = 86017"
-    for query in (
-        f"{where} AND (timestamp, id) > (now(), 5) ORDER BY timestamp, id LIMIT 10",
-        f"{where} ORDER BY timestamp DESC, id DESC LIMIT 10",
-        "device = 10 AND (timestamp, id) > (now(), 5) ORDER BY timestamp, id LIMIT 10",
-        "variable = 86017 AND (timestamp, id) > (now(), 5) ORDER BY timestamp, id LIMIT 10",
-    ):
-        plan = admin.execute(f"EXPLAIN SELECT * FROM carto_like.iotile_stream_data WHERE {query}").fetchall()
-        text = "\n".join(row[0] for row in plan)
-        assert "Index Scan" in text, text
-        assert "Sort" not in text, text
-        if ">" in query:
-            assert "ROW(" in text.split("Index Cond:")[1].split("\n")[0], text
+@pytest.mark.parametrize(
+    "condition", ["r.device = 10 AND r.variable = 86017", "r.device = 10", "r.variable = 86017"]
+)
+def test_a_page_at_any_depth_is_a_range_of_an_index(condition: str, admin: psycopg.Connection[Any]) -> None:
+    """Nothing before the page is read, and nothing but the page is sorted."""
+    admin.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+    query = told_rows(f"{condition} AND (r.timestamp, r.id) > (now(), 5)")
+    plan = admin.execute(f"EXPLAIN {query}".encode(), {"size": 10, "offset": 0}).fetchall()
+    text = "\n".join(row[0] for row in plan)
+    beneath = text.split("Limit ")[1].split("Hash ")[0]
+    assert "Index Scan using iotile_stream_data_" in beneath, text
+    assert "ROW(" in beneath.split("Index Cond:")[1].split("\n")[0], text
+    assert "Sort" not in beneath, text
+
+
+def test_the_last_readings_are_read_from_the_end_of_an_index(admin: psycopg.Connection[Any]) -> None:
+    admin.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+    plan = admin.execute(
+        "EXPLAIN SELECT r.timestamp, r.id FROM carto_like.iotile_stream_data r"
+        " WHERE r.device = 10 AND r.variable = 86017 ORDER BY r.timestamp DESC, r.id DESC LIMIT 1 OFFSET 9"
+    ).fetchall()
+    text = "\n".join(row[0] for row in plan)
+    assert "Index Only Scan Backward" in text or "Index Scan Backward" in text, text
+    assert "Sort" not in text, text
 
 
 # With the client

@@ -131,6 +131,36 @@ def test_reports_of_json_and_messagepack(sensors: Sensors, kind: str) -> None:
     assert [(event["extra_data"], event["has_raw_data"]) for event in events] == [({"a": 1}, False)]
 
 
+def nested(levels: int) -> Any:
+    """A value of so many objects, one in the other."""
+    value: Any = 1
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+def test_events_of_messagepack_become_json(sensors: Sensors) -> None:
+    extra = {"nan": float("nan"), "largest": 2**64 - 1, "huge": 1e30, "deep": nested(200)}
+    item = {"stream": "5003", "streamer_local_id": 3, "timestamp": "2024-04-30T00:00:00Z"}
+    given = document(sensors, data=[], events=[{**item, "extra_data": extra}])
+    assert send(sensors, msgpack.packb(given), "r.mp").json() == {"count": 1}
+    (event,) = sensors.api.get("event/", params={"filter": sensors.device["slug"]}).json()["results"]
+    assert event["extra_data"] == {**extra, "nan": None}
+    for bad in ({"a": b"raw"}, {b"a": 1}, {"a": msgpack.Timestamp(1)}, nested(260)):
+        given = document(sensors, events=[{**item, "extra_data": bad}])
+        answer = send(sensors, msgpack.packb(given), "r.mp")
+        assert (answer.status_code, "extra_data" in answer.json()["error"]) == (400, True)
+    assert len(points_of(sensors)) == 0
+
+
+def test_numbers_that_only_floats_hold_are_told_again(sensors: Sensors) -> None:
+    fields = {"stream": sensors.stream, "timestamp": "2024-05-01T10:00:00Z"}
+    text = '{"large": 123456789012345678901234567890, "small": 1e-300}'
+    assert upload(sensors.api, b"[1]", encoded_extra_data=text, **fields).status_code == 201
+    (event,) = sensors.api.get("event/", params={"filter": sensors.device["slug"]}).json()["results"]
+    assert event["extra_data"] == {"large": pytest.approx(1.2345678901234568e29), "small": 1e-300}
+
+
 def broken(sensors: Sensors) -> dict[str, tuple[bytes, str, str]]:
     """Files, their names, and a word of what is said of each."""
     good = binary_report(sensors.number, READINGS[:2])
@@ -262,6 +292,13 @@ def test_an_event_with_a_file_from_beginning_to_end(sensors: Sensors, tmp_path: 
         ({"timestamp": "noon"}, b"1", "a.json", "timestamp"),
         ({"encoded_extra_data": "[1]"}, b"1", "a.json", "encoded_extra_data"),
         ({"encoded_extra_data": '{"a": "\\u0000"}'}, b"1", "a.json", "encoded_extra_data"),
+        ({"encoded_extra_data": json.dumps(nested(300))}, b"1", "a.json", "encoded_extra_data"),
+        (
+            {"encoded_extra_data": json.dumps({"b": "\0", **nested(900)})},
+            b"1",
+            "a.json",
+            "encoded_extra_data",
+        ),
         ({}, b"1", "a.csv", "file"),
         ({}, b"{", "a.json", "file"),
         ({}, b"1", "a.json.gz", "file"),
@@ -285,8 +322,9 @@ def test_events_of_others_and_events_without_data(sensors: Sensors, platform_ser
     stranger = IOTileApi(platform_server).login(make_account(platform_server))
     for tail in ("", "data/", "url/"):
         assert stranger.get(f"event/{number}/{tail}").status_code == 404
-    for text in ("x", "99999999", str(2**70)):
-        assert sensors.api.get(f"event/{text}/").status_code == 404
+    for text in ("x", "99999999", str(2**70), "9" * 5000, "0" * 5000):
+        for path in ("event", "data", "property"):
+            assert sensors.api.get(f"{path}/{text}/").status_code == 404
     send(sensors, json.dumps(document(sensors)).encode(), "r.json")
     bare = sensors.api.get("event/", params={"filter": sensors.device["slug"]}).json()["results"][0]
     assert bare["has_raw_data"] is False

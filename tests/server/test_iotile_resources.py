@@ -621,6 +621,9 @@ def test_staff_keeps_the_catalogues(me: IOTileApi, ana: TestAccount, farm: Farm)
         graph = made(me.post("sg/", json={"slug": slug, "major_version": 1}))
         assert me.get(f"sg/{slug}/").json() == graph
         assert me.post("sg/", json={"slug": slug}).status_code == 400
+        deep = '{"slug": "deep", "a": ' + "[" * 300 + "]" * 300 + "}"
+        assert me.post("sg/", data=deep).status_code == 400
+        assert me.get("sg/").status_code == 200
     finally:
         server.on_server(accounts.set_staff(ana.account.id, False))
 

@@ -324,3 +324,12 @@ def test_an_answer_that_the_client_has_is_not_sent_again(anyone: Api) -> None:
     assert not tag.startswith("W/")
     again = anyone.get(f"{MAP}/{token}/0/0/0.mvt", headers={"If-None-Match": tag})
     assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
+
+
+def test_system_tables_are_for_the_master_key(anyone: Api, master: Api) -> None:
+    given = config(
+        vector_layer("select relname, null::geometry(Point, 3857) as the_geom_webmercator from pg_class")
+    )
+    assert message(make(anyone, given)) == (403, "system tables are forbidden")
+    token = token_of(make(master, given))
+    assert message(tile(anyone, token, "0/0/0.mvt"))[0] == 403

@@ -178,3 +178,16 @@ def test_without_mapnik_pictures_are_refused_and_vectors_work(
     assert status == 400
     assert "carto-like[maps]" in told
     assert tile(anyone, token, "0/0/0.mvt").status_code == 200
+
+
+def test_case_47_a_ramp_becomes_conditions(anyone: Api) -> None:
+    ramp = "#l{marker-width: ramp([cartodb_id],(2,4,6),(10,20,30)); marker-fill: #f00}"
+    response = make(anyone, config(styled_layer(cartocss=ramp)))
+    meta = response.json()["metadata"]["layers"][0]["meta"]
+    assert "ramp" not in meta["cartocss"]
+    assert meta["cartocss_meta"]["rules"][0]["column"] == "cartodb_id"
+    assert tile(anyone, token_of(response), "0/0/0.png").status_code == 200
+    absent = config(styled_layer(cartocss="#l{marker-width: ramp([nope], (2, 4, 6), equal)}"))
+    refused = make(anyone, absent)
+    assert message(refused)[1].startswith('Failed to process "marker-width" property: unable to compute ramp')
+    assert refused.json()["errors_with_context"][0]["subtype"] == "turbo-carto"

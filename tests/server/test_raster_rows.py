@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
 
 import mapnik
 import psycopg
 import pytest
 
-from carto_like.server.cartocss import compile_style
+from carto_like.server.cartocss import RampError, compile_style
 from carto_like.server.db import Database
-from carto_like.server.raster import Layer, Renderer, Source, View, fetch, read_only
+from carto_like.server.pool import Connection
+from carto_like.server.raster import Layer, Renderer, Source, View, fetch, read_only, without_ramps
 from carto_like.server.secrets import Secrets
 from carto_like.server.settings import Settings
 from tests.support.api import TestAccount
 from tests.support.datasets import Owner
 
+T = TypeVar("T")
 WORLD = 20037508.342789244
 VIEW = View((-WORLD, -WORLD, WORLD, WORLD))
 STYLE = compile_style(
@@ -41,16 +44,22 @@ class Drawing:
         self._settings, self._account, self._renderer = settings, account, renderer
 
     def __call__(self, sql: str, *, view: View = VIEW, **source: Any) -> Any:
-        return mapnik.Image.from_string(asyncio.run(self._png(Source(sql, **source), view)))
+        async def png(connection: Connection) -> bytes:
+            rows = fetch(connection, Source(sql, **source), view, STYLE.columns)
+            return await self._renderer.picture([Layer(STYLE, rows)], view, png="png32")
 
-    async def _png(self, source: Source, view: View) -> bytes:
+        return mapnik.Image.from_string(asyncio.run(self._reading(png)))
+
+    def without_ramps(self, sql: str, sheet: str) -> tuple[str, list[dict[str, Any]]]:
+        return asyncio.run(self._reading(lambda connection: without_ramps(connection, sql, sheet)))
+
+    async def _reading(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         database = Database(self._settings, Secrets(self._settings.secret))
         await database.open()
         try:
             login = database.login(self._account.role, self._account.schema)
             async with login as connection, read_only(connection):
-                rows = fetch(connection, source, view, STYLE.columns)
-                return await self._renderer.picture([Layer(STYLE, rows)], view, png="png32")
+                return await work(connection)
         finally:
             await database.close()
 
@@ -140,3 +149,36 @@ def test_what_postgresql_refuses_is_its_error_and_the_next_picture_is_drawn(
         draw(sql)
     assert owner.execute("SELECT count(*) FROM q") == [(0,)]
     assert color(draw(HERE), 128, 128) == RED
+
+
+NUMBERS = "SELECT i AS n, chr(96 + i % 3) AS c FROM generate_series(1, 99) i"
+
+
+@pytest.mark.parametrize(
+    ("ramp", "breaks"),
+    [
+        ("ramp([n], (1, 2, 3), quantiles)", ["33", "66"]),
+        ("ramp([n], (1, 2), equal)", ["50"]),
+        ("ramp([n], (1, 2, 3), headtails)", ["75"]),
+        ("ramp([n], (1, 2, 3), jenks)", ["33", "66"]),
+        ("ramp([c], (1, 2, 3), category)", ['"a"', '"b"']),
+    ],
+)
+def test_ramps_are_cut_where_the_data_say(draw: Drawing, ramp: str, breaks: list[str]) -> None:
+    sheet, (rule,) = draw.without_ramps(NUMBERS, "#l { marker-width: " + ramp + " }")
+    assert re.findall(r"(?:>|=) ([^\]]+)\]", sheet) == breaks
+    assert rule["column"] in "nc"
+
+
+def test_numbers_without_end_are_left_out_of_ramps(draw: Drawing) -> None:
+    odd = "SELECT n FROM unnest(ARRAY[1, 3, 'NaN', 'Infinity', '-Infinity', NULL]::float8[]) n"
+    _, (rule,) = draw.without_ramps(odd, "#l { marker-width: ramp([n], (1, 2), equal) }")
+    assert [bucket["filter"]["end"] for bucket in rule["buckets"]] == [2.0, 3.0]
+    assert rule["stats"] == {"filter_avg": 2.0}
+
+
+def test_a_ramp_over_an_unknown_column_says_so(draw: Drawing) -> None:
+    with pytest.raises(RampError) as caught:
+        draw.without_ramps(NUMBERS, "#l { marker-fill: ramp([x], (1, 2)) }")
+    expected = 'Failed to process "marker-fill" property: unable to compute ramp, column "x" does not exist'
+    assert caught.value.message == expected

@@ -22,6 +22,8 @@ BEGINNINGS = {
     "shp": b"PK",
     "gpkg": b"SQLite format 3\x00",
     "spatialite": b"SQLite format 3\x00",
+    "parquet": b"PAR1",
+    "arrow": b"\xff\xff\xff\xff",
 }
 
 

@@ -10,7 +10,9 @@ from .conditions import MAX_ZOOM, Conditions, Scalar
 from .problem import CartoCssError, fail
 from .values import Evaluator
 
-MAX_RULES = 2000
+MAX_RULES = 1000
+# Comparing rules with each other takes microseconds each.
+MAX_COMPARISONS = 50_000
 
 _GEOMETRY = "mapnik::geometry_type"
 Specificity = tuple[int, int, int, int]
@@ -76,6 +78,8 @@ class Cascade:
         if conditions is None:
             return None
         self._order += 1
+        if self._order > MAX_RULES:
+            raise CartoCssError(f"the selectors make more than {MAX_RULES} rules")
         ids, classes, filters, _ = parent.specificity
         specificity = (
             ids + selector.ids,
@@ -122,8 +126,13 @@ class Cascade:
 def _resolved(written: list[Rule]) -> list[Rule]:
     ordered = sorted(written, key=lambda rule: rule.specificity, reverse=True)
     found: dict[Conditions, Rule] = {}
+    compared = 0
     for index, rule in enumerate(ordered):
-        for made in _with_less_specific(rule, ordered[index + 1 :]):
+        combined, comparisons = _with_less_specific(rule, ordered[index + 1 :])
+        compared += comparisons
+        if compared > MAX_COMPARISONS:
+            raise CartoCssError("the filters combine in too many ways")
+        for made in combined:
             # Combined earlier means combined from more specific rules, and so with all of this one.
             found.setdefault(made.conditions, made)
         if len(found) > MAX_RULES:
@@ -131,9 +140,11 @@ def _resolved(written: list[Rule]) -> list[Rule]:
     return list(found.values())
 
 
-def _with_less_specific(rule: Rule, others: list[Rule]) -> list[Rule]:
+def _with_less_specific(rule: Rule, others: list[Rule]) -> tuple[list[Rule], int]:
     current = [replace(rule, declarations=dict(rule.declarations))]
+    compared = 0
     for other in others:
+        compared += len(current)
         following: list[Rule] = []
         for made in current:
             joined = made.conditions.joined(other.conditions)
@@ -147,4 +158,6 @@ def _with_less_specific(rule: Rule, others: list[Rule]) -> list[Rule]:
         current = following
         if len(current) > MAX_RULES:
             raise CartoCssError(f"the filters combine to more than {MAX_RULES} rules")
-    return current
+        if compared > MAX_COMPARISONS:
+            break
+    return current, compared

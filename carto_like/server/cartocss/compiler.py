@@ -41,6 +41,13 @@ def compile_style(cartocss: str, layer: str = "layer") -> MapnikStyle:
     Nothing is read but the sheet, and nothing in the result makes Mapnik open a file or an address.
     Raises ``CartoCssError`` with line and column.
     """
+    try:
+        return _compiled(cartocss, layer)
+    except RecursionError:
+        raise CartoCssError("the style is nested too deep") from None
+
+
+def _compiled(cartocss: str, layer: str) -> MapnikStyle:
     sheet = parse(cartocss)
     evaluator = Evaluator(cartocss, sheet.variables)
     cascade = Cascade(cartocss, sheet, evaluator)
@@ -75,7 +82,8 @@ def compile_style(cartocss: str, layer: str = "layer") -> MapnikStyle:
 
 def _blends(element: ET.Element) -> bool:
     """Whether this makes more of a picture than a feature laid over those before it."""
-    return "comp-op" in element.attrib or (element.tag == "Style" and "opacity" in element.attrib)
+    whole = {"opacity", "image-filters", "direct-image-filters"} & element.attrib.keys()
+    return "comp-op" in element.attrib or (element.tag == "Style" and bool(whole))
 
 
 def _style(style: ET.Element, rules: list[Rule], writer: Writer) -> None:
@@ -124,6 +132,8 @@ def _complete(element: ET.Element, symbolizer: str) -> None:
         element.attrib.setdefault("clip", "true")
     if symbolizer == "TextSymbolizer":
         element.attrib.setdefault("label-position-tolerance", "0")
+        if "placements" in element.attrib:
+            element.attrib.setdefault("placement-type", "simple")
     if symbolizer == "MarkersSymbolizer" and {"stroke", "stroke-opacity"} & element.attrib.keys():
         element.attrib.setdefault("stroke-width", "1")
 

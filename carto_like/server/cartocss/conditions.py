@@ -29,9 +29,14 @@ class Conditions:
         first, last = max(self.first, other.first), min(self.last, other.last)
         if first > last:
             return None
-        kept: list[Test] = []
+        if other.tests <= self.tests:
+            return Conditions(self.tests, first, last)
+        shared = {test[0] for test in self.tests} & {test[0] for test in other.tests}
         everything = self.tests | other.tests
-        for column in {test[0] for test in everything}:
+        if not shared:
+            return Conditions(everything, first, last)
+        kept = [test for test in everything if test[0] not in shared]
+        for column in shared:
             tests = _reduced([test for test in everything if test[0] == column])
             if tests is None:
                 return None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from . import tree
 from .lexer import Scanner
+from .problem import CartoCssError
 
 MAX_DEPTH = 40
+MAX_OPERATIONS = 100
+MAX_LENGTH = 256 * 1024
 
 _NUMBER = re.compile(r"(-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(%|px)?")
 _STRING = re.compile(r"\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)'", re.DOTALL)
@@ -15,13 +19,25 @@ _HEX = re.compile(r"#([0-9a-fA-F]{8}|[0-9a-fA-F]{6}|[0-9a-fA-F]{3})(?![\w-])")
 _NAME = re.compile(r"[A-Za-z_][\w-]*")
 _VARIABLE = re.compile(r"@([\w-]+)")
 _COLUMN = re.compile(r"\[\s*([^\]\[\"'\\]+?)\s*\]")
-_FILTER_COLUMN = re.compile(r"\"([^\"\]\\]+)\"|'([^'\]\\]+)'|([\w][\w.:-]*)")
+_FILTER_COLUMN = re.compile(r"\"([^\"\]\[\\]+)\"|'([^'\]\[\\]+)'|([\w][\w.:-]*)")
 _SIGN = re.compile(r"=~|!=|>=|<=|=|>|<")
 _PROPERTY = re.compile(r"(?:([\w-]+)/)?([A-Za-z][\w-]*)\s*:")
 
 
+def parse_value(text: str) -> tree.Value | None:
+    """One value that is the whole text; None when it is none."""
+    scanner = Scanner(text)
+    try:
+        value = _sum(scanner, 0)
+    except CartoCssError:
+        return None
+    return None if scanner.peek() else value
+
+
 def parse(text: str) -> tree.Sheet:
     """Read a sheet; raises ``CartoCssError`` with line and column."""
+    if len(text) > MAX_LENGTH:
+        raise CartoCssError(f"the style is longer than {MAX_LENGTH} characters")
     scanner = Scanner(text)
     sheet = tree.Sheet([], {})
     while scanner.peek():
@@ -95,7 +111,8 @@ def _selector(scanner: Scanner) -> tree.Selector:
             break
     if scanner.position == start or scanner.peek() not in "{,":
         scanner.fail("expected a selector such as #layer")
-    return tree.Selector(ids, classes, is_map, attachment, tuple(conditions))
+    text = scanner.text[start : scanner.position].strip()
+    return tree.Selector(ids, classes, is_map, attachment, tuple(conditions), text)
 
 
 def _name(scanner: Scanner) -> str:
@@ -125,8 +142,9 @@ def _declaration(scanner: Scanner) -> tree.Declaration:
     if not found:
         scanner.fail("expected `property: value`")
     value = _value(scanner)
+    end = scanner.position
     _end(scanner)
-    return tree.Declaration(found[2], found[1] or "", value, start)
+    return tree.Declaration(found[2], found[1] or "", value, start, end)
 
 
 def _value(scanner: Scanner, depth: int = 0) -> tree.Value:
@@ -138,7 +156,11 @@ def _value(scanner: Scanner, depth: int = 0) -> tree.Value:
 
 def _sum(scanner: Scanner, depth: int) -> tree.Value:
     left = _product(scanner, depth)
+    count = 0
     while scanner.peek() in ("+", "-"):
+        count += 1
+        if count > MAX_OPERATIONS:
+            scanner.fail("the value is too long")
         position, sign = scanner.position, scanner.peek()
         scanner.accept(sign)
         left = tree.Operation(sign, left, _product(scanner, depth), position)
@@ -147,7 +169,11 @@ def _sum(scanner: Scanner, depth: int) -> tree.Value:
 
 def _product(scanner: Scanner, depth: int) -> tree.Value:
     left = _single(scanner, depth)
+    count = 0
     while scanner.peek() in ("*", "/", "%"):
+        count += 1
+        if count > MAX_OPERATIONS:
+            scanner.fail("the value is too long")
         position, sign = scanner.position, scanner.peek()
         scanner.accept(sign)
         left = tree.Operation(sign, left, _single(scanner, depth), position)
@@ -159,6 +185,8 @@ def _single(scanner: Scanner, depth: int) -> tree.Value:
         scanner.fail(f"values are nested more than {MAX_DEPTH} deep")
     position = scanner.skip()
     if found := scanner.take(_NUMBER):
+        if not math.isfinite(float(found[1])):
+            scanner.fail("the number is too large")
         return tree.Number(float(found[1]), found[2] or "")
     if found := scanner.take(_STRING):
         return tree.Text(re.sub(r"\\(.)", r"\1", found[1] if found[1] is not None else found[2]))

@@ -25,7 +25,12 @@ class CartoCssError(ValueError):
         return f"style{index}:{self.line}:{self.column} {self.message}"
 
 
+def place(text: str, position: int) -> tuple[int, int]:
+    """Line and column, from 1, of a position (an offset from 0) in the sheet."""
+    before = text[:position]
+    return before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1
+
+
 def fail(text: str, position: int, message: str) -> NoReturn:
     """Raise ``CartoCssError`` for a position (an offset from 0) in the sheet."""
-    before = text[:position]
-    raise CartoCssError(message, before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1)
+    raise CartoCssError(message, *place(text, position))

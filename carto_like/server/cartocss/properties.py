@@ -8,11 +8,29 @@ import xml.etree.ElementTree as ET
 from typing import NoReturn
 
 from . import tree
+from .parser import parse_value
 from .problem import fail
-from .reference import COMP_OPS, FACES, FALLBACK_FACE, FILES, MAP, PROPERTIES, STYLE, Property
+from .reference import (
+    COMP_OPS,
+    FACES,
+    FALLBACK_FACE,
+    FILES,
+    IMAGE_FILTERS,
+    KNOWN_FAMILIES,
+    LARGEST,
+    LARGEST_NUMBER,
+    MAP,
+    PROPERTIES,
+    SHORTEST_DASHES,
+    STYLE,
+    Property,
+)
 from .values import Evaluator, color_of, columns_of, css, expression, number, quoted
 
-_TRANSFORM = re.compile(r"\s*(?:(?:scale|rotate|translate|skewX|skewY|matrix)\([-\d.,\s]+\)[\s,]*)+")
+_TRANSFORM = re.compile(
+    r"\s*(?:(?:scale|rotate|translate|skewX|skewY|matrix)\((?:[-\d.,\s]|\[[\w ]+\])+\)[\s,]*)+"
+)
+_MOST_DASHES = 32
 _PLACEMENTS = re.compile(r"(?:(?:N|S|E|W|NE|SE|NW|SW|X)|\d+)(?:,(?:(?:N|S|E|W|NE|SE|NW|SW|X)|\d+))*")
 _FIELD = re.compile(r"\[([^\]\[]+)\]")
 
@@ -70,14 +88,18 @@ class Writer:
         if isinstance(value, tree.Expression) and kind in ("number", "color"):
             return value.text
         if isinstance(value, tree.Number) and kind == "number":
-            return number(value.value / 100 if value.unit == "%" else value.value)
+            return self._number(value, declaration)
         color = color_of(value)
         if kind == "color" and color:
             return css(color)
         if kind == "numbers":
             return self._numbers(value, declaration)
+        if kind == "filters":
+            return self._filters(value, declaration)
         if not isinstance(value, (tree.Word, tree.Text)):
             return self._wrong(value, declaration, kind)
+        if kind == "string":
+            return value.value
         patterns = {"transform": _TRANSFORM, "placements": _PLACEMENTS}
         if kind in patterns:
             fits = bool(patterns[kind].fullmatch(value.value))
@@ -85,23 +107,60 @@ class Writer:
             fits = value.value in ("true", "false")
         else:
             fits = value.value in (COMP_OPS if kind == "word" else kind.split("|"))
+        if fits and kind == "transform":
+            self.columns.update(_FIELD.findall(value.value))
         return value.value if fits else self._wrong(value, declaration, kind)
+
+    def _number(self, value: tree.Number, declaration: tree.Declaration) -> str:
+        given = value.value / 100 if value.unit == "%" else value.value
+        most = LARGEST.get(declaration.name, LARGEST_NUMBER)
+        if abs(given) > most:
+            fail(self.text, declaration.position, f"{declaration.name} is at most {number(most)}")
+        return number(given)
+
+    def _filters(self, value: tree.Value, declaration: tree.Declaration) -> str:
+        items = value.items if isinstance(value, tree.Several) else (value,)
+        return ",".join(self._filter(item, declaration) for item in items)
+
+    def _filter(self, item: tree.Value, declaration: tree.Declaration) -> str:
+        name = item.name if isinstance(item, tree.Call) else getattr(item, "value", "")
+        if not isinstance(item, (tree.Call, tree.Word)) or name not in IMAGE_FILTERS:
+            options = ", ".join(sorted(IMAGE_FILTERS))
+            fail(self.text, declaration.position, f"{declaration.name} takes functions (options: {options})")
+        parts = []
+        for argument in item.arguments if isinstance(item, tree.Call) else ():
+            color = color_of(argument)
+            if color:
+                parts.append(css(color))
+            elif isinstance(argument, tree.Number):
+                parts.append(self._number(argument, declaration))
+            else:
+                fail(self.text, declaration.position, f"{name}() takes colors and numbers")
+        return f"{name}({','.join(parts)})" if parts else name
 
     def _numbers(self, value: tree.Value, declaration: tree.Declaration) -> str:
         items = value.items if isinstance(value, tree.Several) else (value,)
         numbers = [item.value for item in items if isinstance(item, tree.Number) and item.value >= 0]
-        if len(numbers) != len(items):
+        if len(numbers) != len(items) or len(items) > _MOST_DASHES:
             self._wrong(value, declaration, "numbers")
+        if sum(numbers) < SHORTEST_DASHES:
+            least = number(SHORTEST_DASHES)
+            fail(
+                self.text,
+                declaration.position,
+                f"the lengths of {declaration.name} must make {least} or more",
+            )
         # Mapnik takes pairs of a dash and a gap.
         return ",".join(number(item) for item in (numbers if len(numbers) % 2 == 0 else numbers * 2))
 
     def _label(self, value: tree.Value, declaration: tree.Declaration) -> str:
         if isinstance(value, tree.Text):
-            field = _FIELD.fullmatch(value.value)
-            if not field:
+            inner = parse_value(value.value) if "[" in value.value else None
+            found = self._evaluator.value(inner) if inner else None
+            if not isinstance(found, tree.Expression):
                 return quoted(value.value)
-            self.columns.add(field[1])
-            return value.value
+            self.columns |= found.columns
+            return found.text
         if isinstance(value, (tree.Expression, tree.Number)):
             return expression(value)
         return self._wrong(value, declaration, "text")
@@ -111,6 +170,14 @@ class Writer:
         faces = [item.value for item in items if isinstance(item, tree.Text)]
         if len(faces) != len(items):
             self._wrong(value, declaration, "string")
+        if not any(face in FACES or face.split(" ")[0].lower() in KNOWN_FAMILIES for face in faces):
+            near = difflib.get_close_matches(faces[0] if faces else "", sorted(FACES), 1, 0.3)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            fail(
+                self.text,
+                declaration.position,
+                f"text-face-name: there is no font '{', '.join(faces)}'.{hint}",
+            )
         fonts = tuple(dict.fromkeys([*filter(FACES.__contains__, faces), FALLBACK_FACE]))
         if fonts not in self.fonts:
             self.fonts.append(fonts)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_ON_PATH = "comp-op:word clip:bool smooth:number simplify:number offset:number transform:transform"
+_ON_PATH = "comp-op:word clip:bool smooth:number simplify:number geometry-transform:transform"
 _SYMBOLIZERS = {
     "marker": (
         "MarkersSymbolizer",
         "width:number height:number fill:color fill-opacity:number opacity:number line-color=stroke:color "
         "line-width=stroke-width:number line-opacity=stroke-opacity:number type=marker-type:ellipse|arrow "
         "placement:point|line|interior|vertex-first|vertex-last multi-policy:each|whole|largest "
-        "allow-overlap:bool ignore-placement:bool spacing:number max-error:number " + _ON_PATH,
+        "allow-overlap:bool ignore-placement:bool spacing:number max-error:number offset:number "
+        "transform:transform " + _ON_PATH,
     ),
     "line": (
         "LineSymbolizer",
         "color=stroke:color width=stroke-width:number opacity=stroke-opacity:number "
         "join=stroke-linejoin:miter|miter-revert|round|bevel cap=stroke-linecap:butt|round|square "
-        "dasharray=stroke-dasharray:numbers miterlimit=stroke-miterlimit:number gamma=stroke-gamma:number "
-        "rasterizer:full|fast " + _ON_PATH,
+        "dasharray=stroke-dasharray:numbers dash-offset=stroke-dashoffset:number "
+        "miterlimit=stroke-miterlimit:number gamma=stroke-gamma:number "
+        "rasterizer:full|fast offset:number " + _ON_PATH,
     ),
     "polygon": (
         "PolygonSymbolizer",
@@ -29,7 +31,8 @@ _SYMBOLIZERS = {
         "name:text face-name:faces size:number fill:color opacity:number halo-fill:color halo-radius:number "
         "halo-opacity:number dx:number dy:number placement:point|line|vertex|interior "
         "placement-type:dummy|simple placements:placements allow-overlap:bool "
-        "label-position-tolerance:number wrap-width:number line-spacing:number character-spacing:number "
+        "label-position-tolerance:number wrap-width:number wrap-character:string line-spacing:number "
+        "character-spacing:number "
         "spacing:number min-distance=minimum-distance:number min-padding=minimum-padding:number "
         "align=justify-alignment:left|right|center|auto horizontal-alignment:left|middle|right|auto "
         "vertical-alignment:top|middle|bottom|auto transform=text-transform:none|uppercase|lowercase|"
@@ -64,8 +67,28 @@ FACES = frozenset(
 )
 # What a label is drawn in when none of its faces is there.
 FALLBACK_FACE = "DejaVu Sans Book"
-STYLE = {"opacity": "number", "comp-op": "word"}
+# Families of styles made elsewhere; their labels are drawn in a face that is there.
+_KNOWN_FAMILIES = """
+arial azo courier georgia graduate gravitas helvetica lato montserrat noto old open playfair roboto times
+unica vollkorn
+"""
+KNOWN_FAMILIES = frozenset(_KNOWN_FAMILIES.split())
+STYLE = {
+    "opacity": "number",
+    "comp-op": "word",
+    "image-filters": "filters",
+    "direct-image-filters": "filters",
+}
+_IMAGE_FILTERS = """
+agg-stack-blur blur color-to-alpha colorize-alpha edge-detect emboss gray invert scale-hsla sharpen sobel
+x-gradient y-gradient
+"""
+IMAGE_FILTERS = frozenset(_IMAGE_FILTERS.split())
 MAP = {"background-color": "color", "buffer-size": "number"}
+# What larger numbers ask for takes long to draw, and shows nothing.
+LARGEST = {"buffer-size": 1024.0, "text-size": 1000.0}
+LARGEST_NUMBER = 100_000.0
+SHORTEST_DASHES = 0.5
 
 
 @dataclass(frozen=True)

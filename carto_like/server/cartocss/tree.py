@@ -84,12 +84,13 @@ Value = Number | Color | Text | Word | Variable | Expression | Operation | Call 
 
 @dataclass(frozen=True)
 class Declaration:
-    """``instance/property: value``."""
+    """``instance/property: value``, from ``position`` to ``end`` of the sheet."""
 
     name: str
     instance: str
     value: Value
     position: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -104,13 +105,14 @@ class Condition:
 
 @dataclass(frozen=True)
 class Selector:
-    """One selector: how many ids it has, its attachment and its conditions."""
+    """One selector: how many ids it has, its attachment and its conditions, and its text."""
 
     ids: int = 0
     classes: int = 0
     is_map: bool = False
     attachment: str = ""
     conditions: tuple[Condition, ...] = ()
+    text: str = ""
 
 
 @dataclass

@@ -7,18 +7,12 @@ import math
 from collections.abc import Callable, Mapping
 
 from . import tree
+from .colornames import COLORS
 from .problem import fail
 
-_NAMED = {
-    "black": 0x000000, "white": 0xFFFFFF, "red": 0xFF0000, "green": 0x008000, "blue": 0x0000FF,
-    "yellow": 0xFFFF00, "orange": 0xFFA500, "purple": 0x800080, "gray": 0x808080, "grey": 0x808080,
-    "pink": 0xFFC0CB, "brown": 0xA52A2A, "cyan": 0x00FFFF, "magenta": 0xFF00FF, "lime": 0x00FF00,
-    "navy": 0x000080, "teal": 0x008080, "olive": 0x808000, "maroon": 0x800000, "silver": 0xC0C0C0,
-    "gold": 0xFFD700, "steelblue": 0x4682B4, "tomato": 0xFF6347, "darkgray": 0xA9A9A9,
-    "lightgray": 0xD3D3D3, "lightblue": 0xADD8E6, "darkgreen": 0x006400, "darkblue": 0x00008B,
-    "darkred": 0x8B0000, "crimson": 0xDC143C, "coral": 0xFF7F50, "salmon": 0xFA8072,
-}  # fmt: skip
 _DEPTH = 60
+# Variables that use others twice and twice again would never come to an end.
+MAX_STEPS = 20_000
 
 
 class Evaluator:
@@ -27,21 +21,29 @@ class Evaluator:
     def __init__(self, text: str, variables: Mapping[str, tree.Value]) -> None:
         self._text = text
         self._variables = variables
+        self._steps = 0
 
-    def value(self, value: tree.Value, depth: int = 0) -> tree.Value:
+    def value(self, value: tree.Value) -> tree.Value:
         """The value without variables and arithmetic; raises ``CartoCssError``."""
+        self._steps = 0
+        return self._value(value, 0)
+
+    def _value(self, value: tree.Value, depth: int) -> tree.Value:
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            fail(self._text, getattr(value, "position", 0), "the value is too long")
         if isinstance(value, tree.Variable):
             if value.name not in self._variables:
                 fail(self._text, value.position, f"variable @{value.name} is undefined")
             if depth > _DEPTH:
                 fail(self._text, value.position, f"variable @{value.name} is defined by itself")
-            return self.value(self._variables[value.name], depth + 1)
+            return self._value(self._variables[value.name], depth + 1)
         if isinstance(value, tree.Several):
-            return tree.Several(tuple(self.value(item, depth) for item in value.items))
+            return tree.Several(tuple(self._value(item, depth) for item in value.items))
         if isinstance(value, tree.Operation):
-            return self._operation(value, self.value(value.left, depth), self.value(value.right, depth))
+            return self._operation(value, self._value(value.left, depth), self._value(value.right, depth))
         if isinstance(value, tree.Call):
-            return self._call(value, [self.value(argument, depth) for argument in value.arguments])
+            return self._call(value, [self._value(argument, depth) for argument in value.arguments])
         return value
 
     def _operation(self, node: tree.Operation, left: tree.Value, right: tree.Value) -> tree.Value:
@@ -184,9 +186,9 @@ def color_of(value: tree.Value) -> tree.Color | None:
     name = value.value.lower() if isinstance(value, (tree.Word, tree.Text)) else ""
     if name == "transparent":
         return tree.Color(0, 0, 0, 0)
-    if name not in _NAMED:
+    if name not in COLORS:
         return None
-    code = _NAMED[name]
+    code = COLORS[name]
     return tree.Color(code >> 16, code >> 8 & 255, code & 255)
 
 

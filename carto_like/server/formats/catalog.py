@@ -35,4 +35,6 @@ FORMATS = {
     "shp": Format("application/zip; charset=utf-8", "zip", by_tool=True),
     "gpkg": Format("application/x-sqlite3; charset=utf-8", "gpkg", by_tool=True),
     "spatialite": Format("application/x-sqlite3; charset=utf-8", "sqlite", by_tool=True),
+    "parquet": Format("application/vnd.apache.parquet", "parquet", by_tool=True),
+    "arrow": Format("application/vnd.apache.arrow.stream", "arrows", by_tool=True),
 }

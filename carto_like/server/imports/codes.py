@@ -40,6 +40,9 @@ NOT_FOUND = 1100
 NOT_ALLOWED = 1101
 UNKNOWN_HOST = 1102
 WRONG_LENGTH = 1103
+CONNECTOR_FAILED = 1500
+CONNECTOR_DISABLED = 1501
+CONNECTOR_WRONG = 1502
 LOAD_FAILED = 2001
 UNKNOWN_ENCODING = 2002
 BAD_HEADER = 2003
@@ -104,6 +107,15 @@ EXPLANATIONS: dict[int, Explanation] = {
     UNKNOWN_HOST: Explanation("The host does not exist", "Check the host's name in the address.", "external"),
     WRONG_LENGTH: Explanation(
         "The download has another length than announced", "Try again, or upload the file.", "external"
+    ),
+    CONNECTOR_FAILED: Explanation(
+        "The other database could not be read", "Look at the reason; try again.", "external"
+    ),
+    CONNECTOR_DISABLED: Explanation(
+        "This kind of database cannot be read here", "Only 'postgres' can; export the table to a file."
+    ),
+    CONNECTOR_WRONG: Explanation(
+        "The connector does not fit the database", "Check its server, database, schema, table and query."
     ),
     LOAD_FAILED: Explanation("The file could not be loaded", "Look at the reason and correct the file."),
     UNKNOWN_ENCODING: Explanation("The text encoding is unknown", "Save the file as UTF-8."),

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import carto_like
 from carto_like.server.imports import codes, guessing
@@ -94,6 +94,17 @@ class Table:
 
 class WrongEncoding(Exception):
     """The file is not in the encoding that its beginning seemed to be in."""
+
+
+class Rows(Protocol):
+    """Rows that a table is made of, wherever they come from."""
+
+    @property
+    def table(self) -> Table:
+        """Their columns."""
+
+    def blocks(self) -> AsyncIterator[bytes]:
+        """The rows for COPY; to be read to the end."""
 
 
 class Reading:

@@ -93,6 +93,24 @@ def real(*, least: float = -math.inf, most: float = math.inf) -> Check:
     return check
 
 
+def is_moderate(value: float) -> bool:
+    """Whether a number is 0, or neither so large nor so small that units or statistics of it are none."""
+    return value == 0 or 1e-100 <= abs(value) <= 1e100
+
+
+def offset() -> Check:
+    """A number that is added to readings."""
+    finite: Callable[[Any], float] = real()
+
+    def check(value: Any) -> float:
+        found = finite(value)
+        if not is_moderate(found):
+            raise Wrong("Ensure this value is 0 or between 1e-100 and 1e100.")
+        return found
+
+    return check
+
+
 def one_of(*choices: str) -> Check:
     """One of these texts."""
 

@@ -8,12 +8,11 @@ from typing import Any
 from carto_like.server.services.iotile.recording import NewReading
 from carto_like.server.services.iotile.slugs import stream_key
 
+from .fields import is_moderate
 from .parameters import moment
 from .problems import Refusal
 
 _LARGEST = 2**63 - 1
-# Factors of units must not take a value beyond what a float holds.
-_LARGEST_VALUE = 1e200
 _REQUIRED = "This field is required."
 
 
@@ -96,7 +95,7 @@ def _natural(value: Any) -> int:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _LARGEST_VALUE:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not is_moderate(value):
         raise ValueError("A valid number is required.")
     return float(value)
 

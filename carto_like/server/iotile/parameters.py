@@ -133,7 +133,7 @@ async def json_of(request: Request) -> Any:
         value = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise detail(400, f"JSON parse error - {error}") from None
-    if b"\\u0000" in content and _has_null(value):
+    if b"\\u0000" in content and not can_be_kept(value):
         raise detail(400, "JSON parse error - null characters are not allowed")
     return value
 
@@ -151,7 +151,28 @@ async def object_of(request: Request) -> dict[str, Any]:
         kind = {list: "list", str: "str", bool: "bool", int: "int", float: "float"}[type(value)]
         text = f"Invalid data. Expected a dictionary, but got {kind}."
         raise detail(400, text) if isinstance(value, list) else invalid_texts(text)
+    if not can_be_kept(value):
+        raise detail(400, "JSON parse error - nested too deeply")
     return value
+
+
+def can_be_kept(value: Any) -> bool:
+    """Whether PostgreSQL can keep a value as JSON, and answers tell it again.
+
+    They cannot for null characters, more than 254 levels, and what MessagePack has beyond JSON.
+    """
+    try:
+        text = orjson.dumps(value)
+    except TypeError:
+        return False
+    return b"\\u0000" not in text or not _has_null(value)
+
+
+def identifier(text: str) -> int | None:
+    """The number in a path, None for what is none."""
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(LARGEST)) or int(text) > LARGEST:
+        return None
+    return int(text)
 
 
 def _has_null(value: Any) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
@@ -69,12 +68,3 @@ def unpacked(content: bytes, limit: int) -> bytes:
     except zlib.error:
         raise ValueError("it is no gzip file") from None
     return b"".join(found)
-
-
-def without_nulls(value: Any) -> bool:
-    """Whether no text in a value of JSON holds a null character, which PostgreSQL cannot keep."""
-    if isinstance(value, str):
-        return "\0" not in value
-    if isinstance(value, dict):
-        return all(without_nulls(key) and without_nulls(member) for key, member in value.items())
-    return all(map(without_nulls, value)) if isinstance(value, list) else True

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from carto_like.server.services.mapplans import LayerPlan
+from carto_like.server.services.mapramps import RULES
 from carto_like.server.services.mapviews import View
 
 from .config import Layer
@@ -80,7 +81,7 @@ def _meta(plan: LayerPlan) -> dict[str, Any]:
     meta: dict[str, Any] = {"stats": {"estimatedFeatureCount": plan.estimate}}
     if plan.layer.is_styled:
         meta["cartocss"] = plan.layer.options["cartocss"]
-        meta["cartocss_meta"] = {"rules": []}
+        meta["cartocss_meta"] = {"rules": plan.layer.options.get(RULES) or []}
     if plan.considered:
         meta["aggregation"] = {
             "png": plan.how is not None and plan.layer.is_styled,

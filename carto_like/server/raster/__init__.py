@@ -11,12 +11,15 @@ Importing this package needs nothing; ``Renderer()`` needs the extra ``[maps]`` 
         rows = fetch(connection, source, view, style.columns)
         png = await renderer.picture([Layer(style, rows)], view, png=SMALL_PNG)
 
+``sheet, rules = await without_ramps(connection, sql, cartocss)`` comes first where a style has ``ramp()``.
 Several layers lie over each other, the first at the bottom. A static map is a ``View`` of another size
 (``MAX_SIDE`` at most). ``await renderer.grid(Layer(style, rows), view, fields)`` gives the dictionary of a
 UTFGrid; its rows need ``style.columns | set(fields)``. What cannot be drawn raises ``RenderError``; what
-PostgreSQL refuses stays a ``psycopg.Error``. Rows that are at hand go in as ``Rows(columns, [...])``.
+PostgreSQL refuses stays a ``psycopg.Error``. Rows that are at hand go in as ``Rows(columns, [...])``, or as
+``Row(wkb, attributes)`` by ``render_tile``, ``render_image`` and ``render_grid``.
 """
 
+from .breaks import without_ramps
 from .query import Source, fetch, read_only, substitute
 from .renderer import (
     GOOD_PNG,
@@ -26,6 +29,7 @@ from .renderer import (
     RasterUnavailable,
     Renderer,
     RenderError,
+    Row,
     Rows,
     View,
 )
@@ -38,10 +42,12 @@ __all__ = [
     "RasterUnavailable",
     "RenderError",
     "Renderer",
+    "Row",
     "Rows",
     "Source",
     "View",
     "fetch",
     "read_only",
     "substitute",
+    "without_ramps",
 ]

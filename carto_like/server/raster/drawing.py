@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -17,8 +18,9 @@ from .renderer import Batch, RenderError, View
 MAX_STYLES = 64
 # A point. Mapnik reads past the end of what is shorter.
 _SHORTEST_WKB = 21
-# Of WKB in either byte order, a point without Z and M.
-_POINTS = (b"\x01\x01\x00\x00\x00", b"\x00\x00\x00\x00\x01")
+# Points are many, and asking Mapnik for their envelopes takes longer than drawing them.
+_POINT = b"\x01\x01\x00\x00\x00"
+_PLACE = struct.Struct("<dd")
 
 _thread = threading.local()
 
@@ -127,7 +129,10 @@ class Canvas:
             feature = feature_of(context, number)
             feature.geometry = geometry
             for column, value in zip(columns, values, strict=True):
-                feature[column] = value if type(value) in _PLAIN else _attribute(value)
+                kind = type(value)
+                if kind not in _PLAIN and (kind is not int or not -_LIMIT <= value < _LIMIT):
+                    value = _attribute(value)
+                feature[column] = value
             add(feature)
         self._count = number
         return source
@@ -151,6 +156,10 @@ def _geometry(wkb: bytes | None, from_wkb: Any) -> Any:
     """The geometry; None for what cannot be drawn: unreadable, empty, or without an end."""
     if wkb is None or len(wkb) < _SHORTEST_WKB:
         return None
+    if len(wkb) == _SHORTEST_WKB and wkb.startswith(_POINT):
+        x, y = _PLACE.unpack_from(wkb, len(_POINT))
+        # Only of numbers that have an end is the difference from themselves zero.
+        return from_wkb(wkb) if x - x == y - y == 0 else None
     try:
         geometry = from_wkb(wkb)
     except RuntimeError:
@@ -161,12 +170,11 @@ def _geometry(wkb: bytes | None, from_wkb: Any) -> Any:
 
 
 _PLAIN = frozenset([str, float, bool, type(None)])
+# Mapnik counts in 64 bits.
+_LIMIT = 2**63
 
 
 def _attribute(value: Any) -> Any:
-    # Mapnik counts in 64 bits.
-    if isinstance(value, int) and abs(value) < 2**63:
-        return value
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -98,6 +98,14 @@ class Layer:
     rows: Rows
 
 
+@dataclass(frozen=True)
+class Row:
+    """One feature at hand: its geometry as two-dimensional WKB in EPSG:3857, and its attributes."""
+
+    wkb: bytes
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Renderer:
     """A bounded pool of drawing threads; each keeps the maps of the styles it drew last.
 
@@ -139,6 +147,51 @@ class Renderer:
         named = key if key in layer.rows.columns else "__id__"
         return await self._run(canvas.grid, layer.style, named, list(fields), resolution)
 
+    async def render_tile(
+        self,
+        style: MapnikStyle,
+        rows: Iterable[Row],
+        bounds: Bounds,
+        *,
+        size: int = 256,
+        scale: float = 1.0,
+        buffer: int = 64,
+        png: str = SMALL_PNG,
+    ) -> bytes:
+        """Draw rows that are at hand as one square tile."""
+        view = View(bounds, size, size, scale, buffer)
+        return await self.picture([_at_hand(style, rows, style.columns)], view, png=png)
+
+    async def render_image(
+        self,
+        layers: Iterable[tuple[MapnikStyle, Iterable[Row]]],
+        bounds: Bounds,
+        width: int,
+        height: int,
+        *,
+        scale: float = 1.0,
+        buffer: int = 64,
+        png: str = GOOD_PNG,
+    ) -> bytes:
+        """Draw layers whose rows are at hand over each other, the first at the bottom."""
+        ready = [_at_hand(style, rows, style.columns) for style, rows in layers]
+        return await self.picture(ready, View(bounds, width, height, scale, buffer), png=png)
+
+    async def render_grid(
+        self,
+        style: MapnikStyle,
+        rows: Iterable[Row],
+        bounds: Bounds,
+        *,
+        key: str,
+        fields: Sequence[str],
+        size: int = 256,
+        buffer: int = 64,
+    ) -> dict[str, Any]:
+        """The UTFGrid of rows that are at hand."""
+        layer = _at_hand(style, rows, {*style.columns, *fields, key})
+        return await self.grid(layer, View(bounds, size, size, 1.0, buffer), sorted({*fields, key}), key=key)
+
     def close(self) -> None:
         """Let the pictures being drawn finish, and end the threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -168,6 +221,11 @@ class Renderer:
             return await loop.run_in_executor(self._pool, work, *arguments)
         except RuntimeError as error:
             raise RenderError(str(error)) from error
+
+
+def _at_hand(style: MapnikStyle, rows: Iterable[Row], columns: Iterable[str]) -> Layer:
+    named = tuple(sorted(columns))
+    return Layer(style, Rows(named, [(row.wkb, *map(row.attributes.get, named)) for row in rows]))
 
 
 def _canvas(view: View, features: int, whole: bool) -> Canvas:

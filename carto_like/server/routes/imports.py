@@ -17,6 +17,7 @@ from carto_like.server.accounts import Account
 from carto_like.server.authentication import account_of
 from carto_like.server.errors import Problem
 from carto_like.server.imports.codes import error_text
+from carto_like.server.imports.connector import Connector, connector_of
 from carto_like.server.imports.fetch import check_url
 from carto_like.server.imports.filenames import name_of_url
 from carto_like.server.imports.upload import Upload
@@ -29,7 +30,7 @@ from carto_like.server.vizapi.answers import answering, json_answer, typed
 _PRIVACIES = ("public", "private", "link")
 _STRATEGIES = ("skip", "overwrite")
 _LISTEN_SECONDS = 30.0
-_LATER = ("connector", "service_name", "remote_visualization_id")
+_LATER = ("service_name", "remote_visualization_id")
 
 
 def routes(platform: Platform) -> list[Route]:
@@ -86,6 +87,8 @@ class _ImportRoutes:
     async def _add(self, account: Account, import_id: UUID, asked: dict[str, Any], upload: Upload) -> None:
         options = _options(asked)
         data_type, source, name, original = _source(asked, upload)
+        if "connector" in source:
+            source = {"connector": self._sealed(source["connector"], import_id)}
         if upload.file_name is not None and "file" not in source:
             await self._drop(import_id)
         options["file_name"] = name
@@ -111,6 +114,12 @@ class _ImportRoutes:
                 await self._imports.update(import_id, connection=conn, state=FAILURE, **told)
         if failure is not None:
             await self._drop(import_id)
+
+    def _sealed(self, connector: Connector, import_id: UUID) -> dict[str, Any]:
+        """The connector as it waits for a worker: what is secret in it can be read by servers alone."""
+        password = connector.access.password if connector.access is not None else ""
+        sealed = self._platform.secrets.encrypt_token(password, import_id).hex() if password else ""
+        return connector.as_json(sealed)
 
     async def _drop(self, import_id: UUID) -> None:
         """Remove the file that came with an import."""
@@ -145,7 +154,7 @@ def _options(asked: dict[str, Any]) -> dict[str, Any]:
         raise Problem(400, f"'collision_strategy' must be one of {', '.join(_STRATEGIES)}")
     for name in _LATER:
         if asked.get(name):
-            raise Problem(400, f"'{name}' is not supported: send a file, url, sql or table_copy")
+            raise Problem(400, f"'{name}' is not supported: send a file, url, sql, table_copy or connector")
     return {
         "type_guessing": _flag(asked, "type_guessing", True),
         "quoted_fields_guessing": _flag(asked, "quoted_fields_guessing", True),
@@ -158,7 +167,7 @@ def _options(asked: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _source(asked: dict[str, Any], upload: Upload) -> tuple[str, dict[str, str], str, str]:
+def _source(asked: dict[str, Any], upload: Upload) -> tuple[str, dict[str, Any], str, str]:
     """``(data_type, source, display name, original URL)``."""
     copied, query, url = (_text(asked, name) for name in ("table_copy", "sql", "url"))
     if copied:
@@ -173,6 +182,12 @@ def _source(asked: dict[str, Any], upload: Upload) -> tuple[str, dict[str, str],
         except ValueError as error:
             raise Problem(400, str(error)) from None
         return "url", {"url": url}, name_of_url(url), url
+    if asked.get("connector") not in (None, ""):
+        try:
+            connector = connector_of(asked["connector"])
+        except ValueError as error:
+            raise Problem(400, str(error)) from None
+        return "datasource", {"connector": connector}, connector.wanted, ""
     if upload.file_name is not None:
         return "file", {"file": upload.file_name}, upload.file_name, f"/uploads/{upload.file_name}"
     return "file", {}, "", ""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import IO
 
 from starlette.routing import Route
 
 from carto_like.server.accounts import Principal
+from carto_like.server.errors import Problem
 from carto_like.server.formats.catalog import FORMATS
 from carto_like.server.formats.export import Export
 from carto_like.server.formats.ogr import Writers
@@ -21,16 +23,20 @@ from carto_like.server.sqlapi.family import Endpoint, Exchange, Family
 from carto_like.server.sqlapi.guard import Guard
 from carto_like.server.sqlapi.notices import Notices, listening
 from carto_like.server.sqlapi.parameters import read_parameters
+from carto_like.server.sqlapi.types import Types
 from carto_like.server.sqlapi.wanted import Wanted, read_wanted
 from carto_like.server.sqlapi.wire import Connection
 
 # The other formats are files, made before anything is sent.
-_STREAMED = frozenset({"json", "geojson", "svg"})
+_STREAMED = frozenset({"json", "geojson", "svg", "parquet", "arrow"})
+_COLUMNAR = frozenset({"parquet", "arrow"})
 
 # From here on PostgreSQL's rows are read several at a time, at the price that an error drops a few of them.
 _MANY_ROWS = 5000
 _CHUNK_ROWS = 128
 _CHUNK_BYTES = 256 * 1024
+
+ColumnarBlocks = Callable[[Connection, Query, Types, str], AsyncGenerator[Block, None]]
 
 
 class SqlRoute:
@@ -111,6 +117,9 @@ class SqlRoute:
         types = await self._family.types()
         if wanted.format == "json":
             return json_blocks(conn, query, types, notices)
+        if wanted.format in _COLUMNAR:
+            columnar = await asyncio.to_thread(_columnar, wanted.format)
+            return columnar(conn, query, types, wanted.format)
         return geojson_blocks(conn, query, types) if wanted.format == "geojson" else svg_blocks(conn, query)
 
     def _deadline(self, wanted: Wanted) -> float:
@@ -155,6 +164,21 @@ async def _send_file(exchange: Exchange, file: IO[bytes], wanted: Wanted) -> Non
     for block in read_blocks(file):
         await exchange.block(block, last=False)
     await exchange.block(tail, last=True)
+
+
+def _columnar(format: str) -> ColumnarBlocks:
+    """What makes such a file; its libraries are large, and loaded when they are needed first.
+
+    Raises:
+        Problem: 501, one of them is not installed.
+    """
+    try:
+        from carto_like.server.formats.columnar import columnar_blocks
+    except ImportError as error:
+        library = (error.name or "pyarrow").partition(".")[0]
+        text = f'{format} needs {library} on the server, which "carto-like[server]" installs'
+        raise Problem(501, text) from error
+    return columnar_blocks
 
 
 def _chunk(found: Analysis) -> int:

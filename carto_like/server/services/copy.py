@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from itertools import repeat
+from sys import maxsize
 
 from psycopg import pq
 
@@ -90,14 +91,20 @@ async def _count(conn: Connection) -> int:
     return count or 0
 
 
-async def copy_out(conn: Connection, sql: str) -> AsyncGenerator[bytearray, None]:
-    """The data of ``COPY ... TO STDOUT`` in blocks; PostgreSQL waits while a block is being used.
+async def copy_out(conn: Connection, sql: str, *, largest_row: int = 0) -> AsyncGenerator[bytearray, None]:
+    """The data of ``COPY ... TO STDOUT`` in blocks of whole rows; PostgreSQL waits while one is being used.
+
+    Args:
+        conn: an idle connection.
+        sql: the statement.
+        largest_row: bytes that a row may have, 0 for any.
 
     Raises:
         psycopg.Error: PostgreSQL refused the statement, or failed on the way.
-        Problem: the statement does not write to the client.
+        Problem: the statement does not write to the client, or a row is too large.
     """
     pgconn = conn.pgconn
+    largest = largest_row or maxsize
     await _begin(conn, sql, pq.ExecStatus.COPY_OUT, NOT_TO_CLIENT)
     block = bytearray()
     within = True
@@ -106,7 +113,9 @@ async def copy_out(conn: Connection, sql: str) -> AsyncGenerator[bytearray, None
         # One call per row is what libpq offers, so this loop has to be short. Each row is copied at once:
         # keeping them for a join takes twice the time, as each has an allocation of its own.
         for length, data in map(pgconn.get_copy_data, repeat(1)):
-            if length <= 0:
+            if not 0 < length <= largest:
+                if length > 0:
+                    raise Problem(400, f"Row too large, was {length} bytes")
                 within = length == 0
                 break
             block += data

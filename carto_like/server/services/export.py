@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import aclosing
 from typing import IO
 
@@ -14,10 +14,11 @@ import psycopg
 from carto_like.pure.pgtext import without_semicolon
 from carto_like.server.errors import Problem
 from carto_like.server.services.answers import Query
-from carto_like.server.sqlapi.results import Columns, Row
+from carto_like.server.services.copy import copy_out
+from carto_like.server.sqlapi.results import Columns
 from carto_like.server.sqlapi.scanning import scan
 from carto_like.server.sqlapi.types import Types
-from carto_like.server.sqlapi.wire import Connection, describe, events
+from carto_like.server.sqlapi.wire import Connection, describe
 
 # Clients look for the name of the tool that once made these files.
 ERROR_PREFIX = "ogr2ogr command return code 1, Error: "
@@ -31,14 +32,19 @@ async def export_csv(conn: Connection, query: Query, types: Types) -> IO[bytes]:
     Raises:
         Problem: the query fails; PostgreSQL's own words when it was refused before it ran.
     """
-    wrapped = f"SELECT * FROM (\n{await scan(without_semicolon, query.sql)}\n) AS q"
+    inner = await scan(without_semicolon, query.sql)
     try:
-        await describe(conn, wrapped)
+        columns = await describe(conn, f"SELECT * FROM (\n{inner}\n) AS q")
     except psycopg.Error as error:
         raise query.explain(error) from error
+    # The geometry first; all others in their order.
+    kept = [place for place, name in enumerate(columns.names) if name not in query.skip]
+    kept.sort(key=lambda place: columns.names[place] != "the_geom")
     target: IO[bytes] = tempfile.SpooledTemporaryFile(_MEMORY)  # noqa: SIM115
     try:
-        await _write_csv(conn, wrapped, query, types, target)
+        target.write(_header([columns.names[place] for place in kept]))
+        if kept:
+            await _write_rows(conn, _statement(inner, columns, kept, types), query, target)
     except BaseException:
         target.close()
         raise
@@ -46,18 +52,54 @@ async def export_csv(conn: Connection, query: Query, types: Types) -> IO[bytes]:
     return target
 
 
-async def _write_csv(conn: Connection, sql: str, query: Query, types: Types, target: IO[bytes]) -> None:
-    writer: _CsvWriter | None = None
+def _header(names: list[str]) -> bytes:
+    text = io.StringIO(newline="")
+    # A header of one name would not look like CSV; readers expect its comma.
+    csv.writer(text, lineterminator="\r\n").writerow([*names, ""] if len(names) == 1 else names)
+    return text.getvalue().encode()
+
+
+def _statement(inner: str, columns: Columns, kept: list[int], types: Types) -> str:
+    """The COPY that writes the lines, but for their ends."""
+    listed = [_expression(f"c{place}", types.name(columns.oids[place])) for place in kept]
+    if len(kept) == 1:
+        # An empty line would be overlooked.
+        listed = [f"coalesce(({listed[0]})::text,'')"]
+    # Columns go by number: a query may have two of one name.
+    aliases = ",".join(f"c{place}" for place in range(len(columns.names)))
+    return f"COPY (SELECT {','.join(listed)} FROM (\n{inner}\n) AS q({aliases})) TO STDOUT WITH (FORMAT csv)"
+
+
+def _expression(value: str, kind: str | None) -> str:
+    if kind == "bool":
+        return f"{value}::text"
+    # PostgreSQL puts an empty text into quotes, to tell it from NULL.
+    return f"NULLIF({value}::text,'')" if kind in _TEXTS else value
+
+
+_TEXTS = frozenset({"text", "varchar", "name", "xml", "unknown"})
+
+
+async def _write_rows(conn: Connection, sql: str, query: Query, target: IO[bytes]) -> None:
     try:
-        async with aclosing(events(conn, sql, chunk=query.chunk)) as stream:
-            async for event in stream:
-                if isinstance(event, Columns):
-                    writer = _CsvWriter(event, query.skip, types, target)
-                elif isinstance(event, list) and writer is not None:
-                    query.count(event)
-                    writer.write(event)
+        async with aclosing(copy_out(conn, sql, largest_row=query.row_limit)) as blocks:
+            async for block in blocks:
+                rows, data = _with_line_ends(block)
+                query.tally.rows += rows
+                target.write(data)
     except psycopg.Error as error:
         raise run_problem(error, query) from error
+
+
+def _with_line_ends(block: bytearray) -> tuple[int, bytes | bytearray]:
+    """How many lines the block has, and the same lines with the ends that CSV wants."""
+    if b'"' not in block:
+        return block.count(b"\n"), block.replace(b"\n", b"\r\n")
+    # What stands between quotes is data; quotes inside are doubled, with nothing between the two.
+    parts = block.split(b'"')
+    rows = sum(part.count(b"\n") for part in parts[::2])
+    parts[::2] = [part.replace(b"\n", b"\r\n") for part in parts[::2]]
+    return rows, b'"'.join(parts)
 
 
 def run_problem(error: psycopg.Error, query: Query) -> Problem:
@@ -67,38 +109,6 @@ def run_problem(error: psycopg.Error, query: Query) -> Problem:
     if problem.status != 400 or (error.sqlstate or "").startswith("42"):
         return problem
     return Problem(400, f"{ERROR_PREFIX}{problem.message}", detail=problem.detail, hint=problem.hint)
-
-
-class _CsvWriter:
-    """Writes rows with ``the_geom`` first, booleans in words, and quotes only where needed."""
-
-    def __init__(self, columns: Columns, skip: frozenset[str], types: Types, target: IO[bytes]) -> None:
-        kept = [place for place, name in enumerate(columns.names) if name not in skip]
-        self._places = sorted(kept, key=lambda place: columns.names[place] != "the_geom")
-        self._booleans = {place for place in kept if types.name(columns.oids[place]) == "bool"}
-        self._target = target
-        names = [columns.names[place] for place in self._places]
-        # A header of one name would not look like CSV; readers expect its comma.
-        self._write_lines([[*names, ""] if len(names) == 1 else names])
-
-    def write(self, rows: Sequence[Row]) -> None:
-        """Append rows."""
-        columns = list(zip(*rows, strict=True))
-        chosen = [self._texts(place, columns[place]) for place in self._places]
-        self._write_lines(zip(*chosen, strict=True) if chosen else ())
-
-    def _texts(self, place: int, column: tuple[str | None, ...]) -> Iterable[str | None]:
-        if place in self._booleans:
-            return [_WORDS.get(text or "", "") for text in column]
-        return column
-
-    def _write_lines(self, lines: Iterable[Iterable[str | None]]) -> None:
-        text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\r\n").writerows(lines)
-        self._target.write(text.getvalue().encode())
-
-
-_WORDS = {"t": "true", "f": "false"}
 
 
 def read_blocks(source: IO[bytes]) -> Iterator[bytes]:

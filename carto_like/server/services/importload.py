@@ -15,7 +15,7 @@ from psycopg import Error, sql
 from carto_like.server.accounts import Account
 from carto_like.server.imports import codes
 from carto_like.server.imports.codes import ImportFailure
-from carto_like.server.imports.reader import Reading, Table
+from carto_like.server.imports.reader import Rows, Table
 from carto_like.server.pool import Connection
 from carto_like.server.services.copy import copy_in
 
@@ -60,11 +60,11 @@ class Loader:
         self.stage = stage
         self._table = sql.Identifier(account.schema, stage)
 
-    async def fill(self, reading: Reading, *, geometry_or_nothing: bool) -> None:
+    async def fill(self, reading: Rows, *, geometry_or_nothing: bool) -> None:
         """Make the table and bring in the rows.
 
         Args:
-            reading: the file.
+            reading: the rows.
             geometry_or_nothing: a geometry that cannot be read ends the import; otherwise it stays text.
 
         Raises:
@@ -123,7 +123,7 @@ class Loader:
         if row is not None and row[0] > quota:
             raise ImportFailure(codes.OVER_QUOTA, f"{row[0]} bytes would be stored, {quota} are allowed")
 
-    async def _fill_directly(self, reading: Reading) -> None:
+    async def _fill_directly(self, reading: Rows) -> None:
         table = reading.table
         lonlat: sql.Composable = sql.SQL("")
         mercator: sql.Composable = sql.SQL("")
@@ -140,7 +140,7 @@ class Loader:
         if drops:
             await self._run(f"ALTER TABLE {{}} {', '.join(drops)}")
 
-    async def _fill_by_text(self, reading: Reading, kind: str, *, geometry_or_nothing: bool) -> None:
+    async def _fill_by_text(self, reading: Rows, kind: str, *, geometry_or_nothing: bool) -> None:
         table = reading.table
         source = sql.Identifier("pg_temp", self.stage)
         definitions = _definitions(table)
@@ -196,7 +196,7 @@ class Loader:
             )
         )
 
-    async def _copy(self, into: sql.Composable, reading: Reading, options: sql.SQL) -> None:
+    async def _copy(self, into: sql.Composable, reading: Rows, options: sql.SQL) -> None:
         table = reading.table
         names = [name for name, _ in table.columns]
         if table.numbered:
@@ -211,7 +211,7 @@ class Loader:
         await self._session.execute(sql.SQL(statement).format(self._table))
 
 
-async def _closable(reading: Reading) -> AsyncGenerator[bytes, None]:
+async def _closable(reading: Rows) -> AsyncGenerator[bytes, None]:
     async for block in reading.blocks():
         yield block
 

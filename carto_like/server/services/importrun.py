@@ -24,6 +24,7 @@ from carto_like.server.errors import Problem
 from carto_like.server.imports import codes
 from carto_like.server.imports.archives import is_archive
 from carto_like.server.imports.codes import ImportFailure
+from carto_like.server.imports.connector import Connector
 from carto_like.server.imports.fetch import Rules, fetch
 from carto_like.server.services import changes
 from carto_like.server.services.datasets import Datasets
@@ -41,6 +42,7 @@ from carto_like.server.services.imports import (
 )
 from carto_like.server.services.importtables import Made, Tables
 from carto_like.server.services.registry import Privacy
+from carto_like.server.services.remotes import remote_rows
 
 if TYPE_CHECKING:
     from carto_like.server.platform import Platform
@@ -204,6 +206,8 @@ class _Run:
             await self._from_query(source["sql"])
         elif "url" in source:
             await self._from_file(await self._download(source["url"]))
+        elif "connector" in source:
+            await self._from_connector(source["connector"])
         elif "file" in source:
             await self._from_file(self._import.options.get("file_name") or "upload")
         else:
@@ -278,6 +282,23 @@ class _Run:
         async with self._tables() as tables:
             wanted = self._import.options.get("table_name") or "untitled_table"
             await self._announce([await tables.from_query(query, wanted)])
+
+    async def _from_connector(self, kept: dict[str, Any]) -> None:
+        connector = self._opened(kept)
+        reach = self._platform.settings.import_addresses
+        async with remote_rows(connector, reach, self._limits) as rows, self._tables() as tables:
+            await self._announce([await tables.from_rows(rows, connector.wanted)])
+
+    def _opened(self, kept: dict[str, Any]) -> Connector:
+        password = ""
+        if kept["access"] and kept["access"]["password"]:
+            try:
+                sealed = bytes.fromhex(kept["access"]["password"])
+                password = self._platform.secrets.decrypt_token(sealed, self._import.id)
+            except ValueError:
+                reason = "The password was kept with another instance secret"
+                raise ImportFailure(codes.CONNECTOR_FAILED, reason) from None
+        return Connector.from_json(kept, password)
 
     @asynccontextmanager
     async def _tables(self) -> AsyncIterator[Tables]:

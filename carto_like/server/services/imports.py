@@ -41,7 +41,8 @@ class Import:
     """One import, at the time it was read.
 
     Attributes:
-        source: ``file`` (path), ``url``, ``sql``; the first that is there counts, none is a mistake.
+        source: ``file`` (path), ``url``, ``sql`` or ``connector``; none is a mistake. Nothing that is secret
+            outlives the import.
         options: ``type_guessing``, ``quoted_fields_guessing``, ``content_guessing``, ``create_vis``,
             ``privacy``, ``collision_strategy``, ``table_name``, ``file_name``, ``user_defined_limits``.
         attempts: how often a worker began it.
@@ -134,9 +135,12 @@ class Imports:
         unknown = values.keys() - _CHANGEABLE
         if unknown:
             raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")
-        settings = sql.SQL(", ").join(
+        changed: list[sql.Composable] = [
             sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in values
-        )
+        ]
+        if values.get("state") in FINAL:
+            changed.append(sql.SQL("source = source - 'connector'"))
+        settings = sql.SQL(", ").join(changed)
         query = sql.SQL(
             "UPDATE carto_like.imports SET {}, updated_at = now() "
             "WHERE id = %(id)s AND state <> ALL (%(final)s)"

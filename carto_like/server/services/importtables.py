@@ -15,7 +15,7 @@ from carto_like.pure.names import clean_table_name, column_name
 from carto_like.server.accounts import Account
 from carto_like.server.imports import codes
 from carto_like.server.imports.codes import ImportFailure
-from carto_like.server.imports.reader import Readers, Request, WrongEncoding
+from carto_like.server.imports.reader import Readers, Request, Rows, WrongEncoding
 from carto_like.server.pool import Connection
 from carto_like.server.services.importerrors import told
 from carto_like.server.services.importload import Loader
@@ -74,12 +74,15 @@ class Tables:
         Raises:
             ImportFailure: nothing of it is there then.
         """
-        if self._strategy == "skip" and clean_table_name(part.file_stem) in await taken_names(
-            self._session, self._account
-        ):
-            raise ImportFailure(codes.ALL_SKIPPED)
+        await self._skip_existing(part.file_stem)
         with told(codes.LOAD_FAILED):
             return await self._load(part.request, part.wanted, readers)
+
+    async def from_rows(self, rows: Rows, wanted: str) -> Made:
+        """One table of rows that come from elsewhere, and can be read once; see :meth:`from_part`."""
+        await self._skip_existing(wanted)
+        with told(codes.LOAD_FAILED):
+            return await self._load_rows(rows, wanted, geometry_or_nothing=True)
 
     async def from_query(self, query: str, wanted: str) -> Made:
         """One table of what a query answers; see :meth:`from_part`."""
@@ -111,12 +114,21 @@ class Tables:
         raise ImportFailure(codes.LOAD_FAILED, "Too many columns have values that do not fit their types")
 
     async def _load_once(self, request: Request, wanted: str, readers: Readers) -> Made:
-        loader = self._loader()
         async with readers.reading(request) as reading, self._session.transaction():
-            await loader.fill(reading, geometry_or_nothing=not request.is_guessed)
-            with told(codes.NOT_A_DATASET):
-                await loader.finish()
-                return await self._publish(loader.stage, wanted)
+            return await self._load_rows(reading, wanted, geometry_or_nothing=not request.is_guessed)
+
+    async def _load_rows(self, rows: Rows, wanted: str, *, geometry_or_nothing: bool) -> Made:
+        loader = self._loader()
+        await loader.fill(rows, geometry_or_nothing=geometry_or_nothing)
+        with told(codes.NOT_A_DATASET):
+            await loader.finish()
+            return await self._publish(loader.stage, wanted)
+
+    async def _skip_existing(self, stem: str) -> None:
+        if self._strategy != "skip":
+            return
+        if clean_table_name(stem) in await taken_names(self._session, self._account):
+            raise ImportFailure(codes.ALL_SKIPPED)
 
     def _loader(self) -> Loader:
         self._count += 1

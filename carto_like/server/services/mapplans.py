@@ -21,7 +21,7 @@ from carto_like.server.maps.layersql import DATE_TYPES, Source, with_epochs, wit
 from carto_like.server.maps.problems import MapProblem, told
 from carto_like.server.platform import Platform
 from carto_like.server.pool import Connection
-from carto_like.server.services.analysis import Analysis, Table, last_updates, read_plan
+from carto_like.server.services.analysis import Analysis, Table, check_system_tables, last_updates, read_plan
 from carto_like.server.services.mapsession import columns_of, reading, rows_of
 from carto_like.server.sqlapi.guard import Stopped
 
@@ -108,6 +108,8 @@ async def plan_map(platform: Platform, account: Account, config: MapConfig, role
     for role in dict.fromkeys(roles[layer.index] for layer in config.mapnik):
         layers = [layer for layer in config.mapnik if roles[layer.index] == role]
         plans, read, name = await _of_role(platform, account, role, layers)
+        hard = platform.settings.hard_system_tables
+        check_system_tables(read, is_master=role == account.role, hard=hard)
         found |= plans
         tables |= read
     updates = await last_updates(platform.database, tables)

@@ -14,6 +14,7 @@ from carto_like.server.maps.problems import MapProblem, bad
 from carto_like.server.maps.templates import passes
 from carto_like.server.maps.tokens import Token, map_id
 from carto_like.server.platform import Platform
+from carto_like.server.services.mapramps import expanded
 from carto_like.server.services.mapstore import Instance, MapStore, Template
 from carto_like.server.services.mapviews import MapViews, View, Viewer
 
@@ -49,7 +50,7 @@ class Maps:
         config = await self._expanded(viewer.account, config, signed)
         if not aggregate:
             config = _unaggregated(config)
-        read_config(config)
+        config = await expanded(self._platform, viewer.account, config, viewer.role, signed)
         instance = Instance(config, signed=tuple(signed))
         # Who shows no token for a layer of a template must not arrive at the map of somebody who did.
         source = given if signed else None
@@ -78,7 +79,7 @@ class Maps:
             raise MapProblem(403, "Unauthorized template instantiation", kind="auth")
         config = fill_in(template.content, parameters)
         config = await self._expanded(account, config, [])
-        read_config(config)
+        config = await expanded(self._platform, account, config, account.role)
         return template, Instance(config, auth, {"name": template.name, "hash": template.hash})
 
     async def _made(

@@ -11,7 +11,7 @@ import mapnik
 import pytest
 
 from carto_like.server.cartocss import MapnikStyle, compile_style
-from carto_like.server.raster import Layer, RasterUnavailable, Renderer, RenderError, Rows, View
+from carto_like.server.raster import Layer, RasterUnavailable, Renderer, RenderError, Row, Rows, View
 
 DATA = Path(__file__).parents[2] / "data" / "raster"
 BOUNDS = (0.0, 0.0, 256.0, 256.0)
@@ -44,19 +44,19 @@ def pixels(png: bytes) -> tuple[int, int, bytes]:
     return image.width(), image.height(), bytes(image.to_string())
 
 
-Row = tuple[bytes, dict[str, Any]]
+Feature = tuple[bytes, dict[str, Any]]
 
 
-def feature(wkb: bytes, **attributes: Any) -> Row:
+def feature(wkb: bytes, **attributes: Any) -> Feature:
     return wkb, attributes
 
 
-def layer(style: MapnikStyle, *rows: Row) -> Layer:
+def layer(style: MapnikStyle, *rows: Feature) -> Layer:
     columns = tuple(sorted(style.columns))
     return Layer(style, Rows(columns, [(wkb, *map(values.get, columns)) for wkb, values in rows]))
 
 
-def tile(renderer: Renderer, style: MapnikStyle, *rows: Row, scale: float = 1.0) -> bytes:
+def tile(renderer: Renderer, style: MapnikStyle, *rows: Feature, scale: float = 1.0) -> bytes:
     view = View(BOUNDS, scale=scale)
     return asyncio.run(renderer.picture([layer(style, *rows)], view, png="png32"))
 
@@ -179,6 +179,15 @@ def test_a_grid_names_the_feature_under_each_cell(renderer: Renderer) -> None:
     assert grid["data"]["43"] == {"cartodb_id": 43, "name": "here"}
     code = ord(grid["grid"][16][16])
     assert grid["keys"][code - 32 - (code > 34) - (code > 92)] == "43"
+
+
+def test_rows_at_hand_make_the_same_pictures(renderer: Renderer) -> None:
+    here = Row(point(64, 192), {"cartodb_id": 43})
+    expected = tile(renderer, RED, feature(here.wkb))
+    assert asyncio.run(renderer.render_tile(RED, [here], BOUNDS, png="png32")) == expected
+    assert asyncio.run(renderer.render_image([(RED, [here])], BOUNDS, 256, 256)) == expected
+    grid = asyncio.run(renderer.render_grid(RED, [here], BOUNDS, key="cartodb_id", fields=[]))
+    assert grid["data"] == {"43": {"cartodb_id": 43}}
 
 
 def test_too_many_features_for_one_picture_are_refused() -> None:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from carto_like.server.iotile import shapes
 from carto_like.server.iotile.call import Call, Site, answer, no_content, route
-from carto_like.server.iotile.fields import Field, Wrong, number, read, real, text
+from carto_like.server.iotile.fields import Field, Wrong, number, offset, read, text
 from carto_like.server.iotile.lists import SMALL
 from carto_like.server.iotile.parameters import object_of
 from carto_like.server.iotile.problems import Refusal, forbidden, not_found, wrong
@@ -44,7 +44,7 @@ _UNIT = {
     "unit_short": Field(text(longest=20)),
     "m": Field(number(but=0)),
     "d": Field(number(but=0)),
-    "o": Field(real()),
+    "o": Field(offset()),
 }
 _OUTPUT_UNIT = {
     **_UNIT,

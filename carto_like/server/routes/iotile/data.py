@@ -10,7 +10,7 @@ from starlette.routing import Route
 from carto_like.server.iotile.call import Call, Site, answer, route
 from carto_like.server.iotile.lists import LARGE, MIDDLE
 from carto_like.server.iotile.newreadings import Wrong, reading_of
-from carto_like.server.iotile.parameters import LARGEST, json_of
+from carto_like.server.iotile.parameters import identifier, json_of
 from carto_like.server.iotile.problems import Refusal, invalid, not_found
 from carto_like.server.iotile.slices import SliceAnswer, filtered, period_of
 from carto_like.server.pool import Connection
@@ -118,9 +118,10 @@ async def _point(connection: Connection, account: int, number: int) -> str:
 
 
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > LARGEST:
+    number = identifier(text)
+    if number is None:
         raise not_found()
-    return int(text)
+    return number
 
 
 async def points_or_new(call: Call) -> Response:

@@ -11,10 +11,10 @@ from starlette.routing import Route
 
 from carto_like.server.iotile.call import Call, Site, answer, route
 from carto_like.server.iotile.lists import MIDDLE, Listing
-from carto_like.server.iotile.parameters import LARGEST, moment, stamp
+from carto_like.server.iotile.parameters import can_be_kept, identifier, moment, stamp
 from carto_like.server.iotile.problems import invalid, not_found, wrong
 from carto_like.server.iotile.slices import filtered, period_of
-from carto_like.server.iotile.uploads import unpacked, upload_of, without_nulls
+from carto_like.server.iotile.uploads import unpacked, upload_of
 from carto_like.server.pool import Connection
 from carto_like.server.routes.iotile.data import stream_scope
 from carto_like.server.services.iotile import chunks
@@ -171,17 +171,17 @@ def _extra(text: str) -> dict[str, Any]:
         extra = orjson.loads(text)
     except orjson.JSONDecodeError:
         extra = None
-    if not isinstance(extra, dict) or not without_nulls(extra):
+    if not isinstance(extra, dict) or not can_be_kept(extra):
         raise wrong("encoded_extra_data", "Enter a JSON object.")
     return extra
 
 
 async def _event(connection: Connection, call: Call) -> tuple[Any, ...]:
-    text = call.path["id"]
-    if not text.isascii() or not text.isdigit() or int(text) > LARGEST:
+    number = identifier(call.path["id"])
+    if number is None:
         raise not_found()
     cursor = await connection.execute(
-        f"SELECT {_COLUMNS} FROM {_TABLE} r WHERE r.id = %s".encode(), (int(text),)
+        f"SELECT {_COLUMNS} FROM {_TABLE} r WHERE r.id = %s".encode(), (number,)
     )
     row = await cursor.fetchone()
     if row is None:

@@ -13,7 +13,7 @@ from carto_like.server.iotile.call import Call, Site, answer, no_content, route
 from carto_like.server.iotile.fields import Field, flag, number, one_of, read, text
 from carto_like.server.iotile.filters import by_org
 from carto_like.server.iotile.lists import SMALL
-from carto_like.server.iotile.parameters import LARGEST, object_of, text_of
+from carto_like.server.iotile.parameters import identifier, object_of, text_of
 from carto_like.server.iotile.problems import not_found, wrong
 from carto_like.server.pool import Connection
 from carto_like.server.routes.iotile.found import named_org, the_fleet
@@ -176,10 +176,10 @@ async def _target(call: Call, connection: Connection, name: str) -> str | None:
 
 
 async def _property(call: Call, connection: Connection) -> Record:
-    text_of_path = call.path["property"]
-    if not text_of_path.isdecimal() or not text_of_path.isascii() or int(text_of_path[:20]) > LARGEST:
+    number = identifier(call.path["property"])
+    if number is None:
         raise not_found()
-    where = call.where().add("q.id = %(id)s", id=int(text_of_path))
+    where = call.where().add("q.id = %(id)s", id=number)
     fact = await call.find(connection, PROPERTY, where)
     if await _target(call, connection, fact["target"]) is None:
         raise not_found()

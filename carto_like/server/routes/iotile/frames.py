@@ -17,6 +17,7 @@ from carto_like.server.iotile.slices import filtered, period_of
 from carto_like.server.pool import Connection
 from carto_like.server.routes.iotile.data import stream_scope
 from carto_like.server.services.iotile.frames import Frames, Table
+from carto_like.server.services.iotile.readings import latest
 from carto_like.server.services.iotile.scopes import Scope
 
 
@@ -31,10 +32,10 @@ async def frame(call: Call) -> Response:
     }
     period = period_of(params)
     async with call.platform.database.metadata() as connection:
-        scope = await filtered(call, connection)
+        scope = await latest(connection, await filtered(call, connection), period)
         is_described = await _is_described(connection, scope)
     value = "output_value" if flags["apply_mdo"] else "value"
-    frames = Frames(call.platform.database, period.within(scope), value if is_described else "int_value")
+    frames = Frames(call.platform.database, scope, value if is_described else "int_value")
     if flags["stats"]:
         table = await frames.statistics(pivot=flags["pivot"])
     elif flags["pivot"]:
@@ -48,8 +49,8 @@ async def stream_csv(call: Call) -> Response:
     """The readings of a stream as CSV, in its output unit."""
     period = period_of(call.request.query_params)
     async with call.platform.database.metadata() as connection:
-        scope = await stream_scope(call, connection)
-    frames = Frames(call.platform.database, period.within(scope), "output_value")
+        scope = await latest(connection, await stream_scope(call, connection), period)
+    frames = Frames(call.platform.database, scope, "output_value")
     return _answer(frames.plain(extended=False), "csv")
 
 

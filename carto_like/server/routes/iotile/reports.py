@@ -12,10 +12,10 @@ from starlette.routing import Route
 
 from carto_like.server.iotile.call import Call, Site, answer, route
 from carto_like.server.iotile.lists import SMALL, Listing
-from carto_like.server.iotile.parameters import moment, stamp, text_of, uuid_of
+from carto_like.server.iotile.parameters import can_be_kept, moment, stamp, text_of, uuid_of
 from carto_like.server.iotile.problems import Refusal, not_found
 from carto_like.server.iotile.reportfile import Report, bad_report, read_report
-from carto_like.server.iotile.uploads import upload_of, without_nulls
+from carto_like.server.iotile.uploads import upload_of
 from carto_like.server.services.iotile.chunks import content_of
 from carto_like.server.services.iotile.recording import NewReading
 from carto_like.server.services.iotile.reports import Delivery, NewEvent, Sender, deliver, sender_of
@@ -114,8 +114,8 @@ def _delivery(report: Report, sender: Sender, sent: datetime, content: bytes, ex
         )
         for item in report.events
     ]
-    if not all(without_nulls(event.extra_data) for event in events):
-        raise bad_report("'extra_data' of an event holds a null character")
+    if not all(can_be_kept(event.extra_data) for event in events):
+        raise bad_report("'extra_data' of an event holds a null character, or what JSON cannot tell")
     return Delivery(
         sender=sender,
         index=report.index,

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from carto_like.server.iotile import shapes
 from carto_like.server.iotile.call import Call, Site, answer, no_content, route
-from carto_like.server.iotile.fields import Field, flag, number, one_of, read, real, text
+from carto_like.server.iotile.fields import Field, flag, number, offset, one_of, read, text
 from carto_like.server.iotile.filters import by_flag, by_key, by_org, by_project
 from carto_like.server.iotile.lists import LARGE, MIDDLE
 from carto_like.server.iotile.parameters import flag_of, object_of, text_of
@@ -33,7 +33,7 @@ from carto_like.server.services.iotile.streams import STREAM, STREAM_TABLE, VARI
 _FACTORS = {
     "multiplication_factor": Field(number(but=0)),
     "division_factor": Field(number(but=0)),
-    "offset": Field(real()),
+    "offset": Field(offset()),
     "mdo_label": Field(text(longest=20)),
     "raw_value_format": Field(text(longest=4)),
     "var_type": Field(text(), null=True),

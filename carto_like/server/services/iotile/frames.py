@@ -9,7 +9,7 @@ from typing import Any
 from carto_like.server.db import Database
 from carto_like.server.pool import Connection
 
-from .readings import told_rows
+from .readings import all_told, told_rows
 from .scopes import Scope
 from .slugs import StreamKey, stream_slug
 
@@ -86,11 +86,11 @@ class Frames:
     async def statistics(self, *, pivot: bool) -> Table:
         """A row per statistic, of all values or, with ``pivot``, of each stream's."""
         aggregates = _AGGREGATES.format(self._value)
-        rows = told_rows(self._scope.condition)
+        rows = all_told(self._scope.condition)
         query = f"SELECT {'r.slug, ' if pivot else ''}{aggregates} FROM ({rows}) r"
         query += " GROUP BY r.slug ORDER BY r.slug" if pivot else ""
         async with self._database.metadata() as connection:
-            found = await _all(connection, query, {**self._scope.values, "size": None, "offset": 0})
+            found = await _all(connection, query, dict(self._scope.values))
         header = ("row", *(row[0] for row in found)) if pivot else ("row", self._name)
         columns = [row[1:] if pivot else row for row in found]
         return Table(header, _one(list(zip(_STATISTICS, *columns, strict=True))))
@@ -113,10 +113,7 @@ class Frames:
             values["slug"] = stream_slug(self._scope.stream)
         while True:
             rows = told_rows(condition, slug) if slug else told_rows(condition)
-            query = (
-                f"SELECT r.timestamp, r.id, {_MOMENT}, {self._value}, {columns} FROM ({rows}) r"
-                " ORDER BY r.timestamp, r.id"
-            )
+            query = f"SELECT r.timestamp, r.id, {_MOMENT}, {self._value}, {columns} FROM ({rows}) r"
             async with self._database.metadata() as connection:
                 chunk = await _all(connection, query, values)
             if chunk:

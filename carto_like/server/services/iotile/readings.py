@@ -129,20 +129,46 @@ async def point(connection: Connection, scope: Scope, number: int) -> str | None
     return (await points(connection, scope, narrowed, 1, Place(count=1))).text or None
 
 
+async def latest(connection: Connection, scope: Scope, period: Period) -> Scope:
+    """The readings of a period, as a scope that knows where the last ones begin."""
+    narrowed = period.within(scope)
+    if period.lastn is None:
+        return narrowed
+    ending = (
+        f"SELECT r.timestamp, r.id FROM {_TABLE} r WHERE {narrowed.condition}"
+        " ORDER BY r.timestamp DESC, r.id DESC LIMIT %(lastn)s"
+    )
+    query = f"SELECT t.timestamp, t.id FROM ({ending}) t ORDER BY t.timestamp, t.id LIMIT 1".encode()
+    first = await (await connection.execute(query, {**narrowed.values, "lastn": period.lastn})).fetchone()
+    if first is None:
+        return narrowed
+    condition = f"{narrowed.condition} AND (r.timestamp, r.id) >= (%(first)s, %(first_id)s)"
+    values = {**narrowed.values, "first": first[0], "first_id": first[1]}
+    return replace(narrowed, condition=condition, values=values)
+
+
 def told_rows(condition: str, slug: str = _SLUG) -> str:
-    """SQL of a part of the readings that meet a condition.
+    """SQL of a part of the readings that meet a condition, oldest first.
 
     Besides the table's columns it has ``told`` (the value), ``output``, ``places`` (decimals) and ``slug``.
     The rows are cut first, by ``size`` and ``offset``; what is told of each is computed once.
     """
-    cut = (
-        f"SELECT * FROM {_TABLE} r WHERE {condition} ORDER BY r.timestamp, r.id"
-        " LIMIT %(size)s OFFSET %(offset)s"
-    )
+    order = "ORDER BY r.timestamp, r.id"
+    cut = f"SELECT * FROM {_TABLE} r WHERE {condition} {order} LIMIT %(size)s OFFSET %(offset)s"
+    # Ordered once more here, where the rows are in order, and not by readers, who have long texts by then.
+    return _told(cut, slug, order)
+
+
+def all_told(condition: str) -> str:
+    """SQL of all readings that meet a condition, in no order; otherwise as :func:`told_rows`."""
+    return _told(f"SELECT * FROM {_TABLE} r WHERE {condition}", _SLUG)
+
+
+def _told(rows: str, slug: str, order: str = "") -> str:
     told = f"SELECT r.*, f.om, f.od, f.oo, f.places, {_VALUE} AS told, {slug} AS slug"
     return (
         "SELECT r.*, r.om * r.told / r.od + r.oo AS output"
-        f" FROM ({told} FROM ({cut}) r {_FACTORS} OFFSET 0) r OFFSET 0"
+        f" FROM ({told} FROM ({rows}) r {_FACTORS} {order} OFFSET 0) r OFFSET 0"
     )
 
 
@@ -158,8 +184,8 @@ async def _slice(
     # Aggregates and not rows: one text of a page costs a fraction of its thousands of rows.
     row = await _row(
         connection,
-        "SELECT coalesce(string_agg(t.item, ',' ORDER BY t.timestamp, t.id), ''), count(*), max(t.timestamp),"
-        " (array_agg(t.id ORDER BY t.timestamp DESC, t.id DESC))[1]"
+        "SELECT coalesce(string_agg(t.item, ','), ''), count(*), max(t.timestamp),"
+        " (array_agg(t.id))[count(*)]"
         f" FROM (SELECT {item} AS item, r.timestamp, r.id FROM ({told_rows(condition, slug)}) r) t",
         values,
     )

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from psycopg.types.json import Jsonb
 
 from carto_like.server.pool import Connection
@@ -167,7 +168,8 @@ async def _record_event(connection: Connection, event: NewEvent, account: int) -
             "moment": event.moment,
             "taken": event.device_timestamp,
             "local_id": event.local_id,
-            "extra": Jsonb(event.extra_data),
+            # Not the standard library's, which writes NaN for what MessagePack brings.
+            "extra": Jsonb(event.extra_data, orjson.dumps),
             "account": account,
         },
     )

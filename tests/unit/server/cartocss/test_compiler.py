@@ -116,8 +116,42 @@ def test_an_unknown_face_is_replaced() -> None:
 
 
 @pytest.mark.parametrize(
+    ("label", "expected", "columns"),
+    [
+        ("[name]", "[name]", {"name"}),
+        ("'[name]'", "[name]", {"name"}),
+        ("\"[a] + ', ' + [b]\"", "(([a]+', ')+[b])", {"a", "b"}),
+        ("'no column'", "'no column'", set()),
+        ("'[not closed'", "'[not closed'", set()),
+        ("'[a] [b]'", "'[a] [b]'", set()),
+    ],
+)
+def test_a_label_is_a_column_an_expression_or_a_text(label: str, expected: str, columns: set[str]) -> None:
+    style = compile_style("#l { text-name: " + label + "; text-face-name: 'DejaVu Sans Book' }")
+    assert ET.fromstring(style.xml).findtext("Style/Rule/TextSymbolizer") == expected
+    assert style.columns == columns
+
+
+def test_effects_of_a_style_and_turned_markers() -> None:
+    style = compile_style(
+        "#l { image-filters: agg-stack-blur(2, 3), invert; marker-width: 4; marker-transform: 'rotate([r])' }"
+    )
+    element = ET.fromstring(style.xml).find("Style")
+    assert element is not None
+    assert element.get("image-filters") == "agg-stack-blur(2,3),invert"
+    assert style.columns == {"r"}
+    assert not style.in_turn
+
+
+@pytest.mark.parametrize(
     ("sheet", "expected"),
     [
+        (
+            "#l{text-name:[a];text-face-name:'DejaVu Sans'}",
+            "style0:1:18 text-face-name: there is no font 'DejaVu Sans'. Did you mean DejaVu Sans Book?",
+        ),
+        ("#l{line-dasharray:0,0}", "style0:1:4 the lengths of line-dasharray must make 0.5 or more"),
+        ("#l{line-width:1e9}", "style0:1:4 line-width is at most 100000"),
         ("#layer{marker-wdth:3}", "style0:1:8 Unrecognized rule: marker-wdth. Did you mean marker-width?"),
         ("#layer{ marker-width: 3", "style0:1:7 missing closing `}`"),
         (
