@@ -30,6 +30,7 @@ EXTRAS = {
         "psycopg[binary]>=3.2.2",
         "psycopg-pool>=3.2",
         "cryptography>=42",
+        "jinja2>=3.1",
         "pyjwt>=2.8",
         "msgpack>=1.0.5",
         # Its tables are brought up to date by files that come with it, and only forwards.
@@ -47,8 +48,8 @@ EXTRAS = {
         "pyproj>=3.6",
         "tzdata",
     ],
-    # Mapnik with its library in the wheel.
-    "maps": ["mapnik>=4.3", "palettable>=3.3"],
+    # Mapnik with its library, and MapLibre GL JS as files, are in the wheels.
+    "maps": ["mapnik>=4.3", "maplibre>=0.3.6", "palettable>=3.3"],
     "dev": [
         "airportsdata",
         "build",
@@ -57,12 +58,14 @@ EXTRAS = {
         "geopandas>=1",
         "hypothesis>=6.100",
         "mypy>=1.10",
+        "pillow>=10",
         "pre-commit>=3.5",
         "pytest>=8",
         "pytest-timeout>=2.3",
         "pytest-xdist>=3.5",
         "responses>=0.25",
         "ruff>=0.9",
+        "selenium>=4.20",
         # The test of the wheel builds it without an environment of its own.
         "setuptools>=69",
         "sphinx>=7.2",
@@ -84,7 +87,14 @@ setup(
     license="BSD-3-Clause",
     packages=find_packages(include=["carto_like", "carto_like.*"]),
     package_data={
-        "carto_like": ["py.typed", "core/*.pyi", "server/services/sql/*.sql", "server/services/sql/*/*.sql"]
+        "carto_like": [
+            "py.typed",
+            "core/*.pyi",
+            "server/services/sql/*.sql",
+            "server/services/sql/*/*.sql",
+            "server/pages/static/*",
+            "server/pages/templates/*.html",
+        ]
     },
     python_requires=">=3.10",
     install_requires=SDK,

@@ -26,8 +26,13 @@ def summary(answers: Sequence[float], seconds: float) -> dict[str, Any]:
 
 def over_http(base_url: str, api_key: str, query: str, clients: int, seconds: float) -> dict[str, Any]:
     """GET one query again and again, each client on a connection of its own that stays open."""
-    parts = urlsplit(base_url)
-    target = f"{parts.path}api/v2/sql?q={quote(query)}&api_key={quote(api_key)}"
+    return address(f"{base_url}api/v2/sql?q={quote(query)}&api_key={quote(api_key)}", clients, seconds)
+
+
+def address(url: str, clients: int, seconds: float) -> dict[str, Any]:
+    """GET one address again and again, as :func:`over_http` does."""
+    parts = urlsplit(url)
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
     request = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode("ascii")
     return asyncio.run(_over_http(parts.hostname or "", parts.port or 80, request, clients, seconds))
 

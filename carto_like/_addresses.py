@@ -15,7 +15,7 @@ _HOSTED = re.compile(r"(?:^|\.)(?:carto|cartodb)\.com$")
 # The platform's own front pages, which are nobody's account.
 _NOBODY = frozenset({"carto.com", "cartodb.com"})
 # Where an Authorization header counts; the other families look at the parameter.
-_BASIC_FAMILIES = re.compile(r"api/(?:[^/]+/(?:sql|map)(?:/|$)|v3/api_keys(?:/|$))")
+_BASIC_FAMILIES = re.compile(r"api/(?:[^/]+/(?:sql|map)(?:/|$)|v3/api_keys(?:/|$)|v1/page_links$)")
 # Asking a question by POST is how these two are used, but for uploads and jobs.
 _READ_BY_POST = re.compile(r"/api/[^/]+/(?:sql(?!/copyfrom|/job)|map)(?:/|$)")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -45,7 +45,7 @@ nitpick_ignore_regex = [
     # Type variables, aliases and private bases, which have no entry of their own.
     (
         r"py:(class|obj)",
-        r"(carto_like\.)?(\w+\.)*_?[A-Z][A-Za-z]{0,2}(_co)?|carto_like\.(\w+\.)*_\w+|Timeout|Archive",
+        r"(carto_like\.)?(\w+\.)*_?[A-Z][A-Za-z]{0,2}(_co)?|carto_like\.(\w+\.)*_[\w.]+|Timeout|Archive",
     ),
     # Inherited from a class that says more about it.
     (r"py:meth", r"save"),

@@ -93,11 +93,15 @@ def stop(server: subprocess.Popen[str]) -> None:
         sys.exit(f"The platform did not stop within {STOP_SECONDS} s and was killed.")
 
 
-def airports(account: dict[str, Any]) -> int:
-    """Run the example on the account, its key in the environment; the exit code."""
+def airports(account: dict[str, Any], *map_options: str) -> int:
+    """Run the examples on the account, its key in the environment; the exit code of the first that fails."""
     environment = {**os.environ, "CARTO_API_URL": account["base_url"], "CARTO_API_KEY": account["api_key"]}
-    command = [sys.executable, str(ROOT / "examples" / "etl_airports.py")]
-    return subprocess.run(command, env=environment).returncode
+    for example, *options in (("etl_airports.py",), ("map_airports.py", *map_options)):
+        command = [sys.executable, str(ROOT / "examples" / example), *options]
+        code = subprocess.run(command, env=environment).returncode
+        if code:
+            return code
+    return 0
 
 
 def run_and_clean_up(signals: Signals) -> int:
@@ -109,7 +113,7 @@ def run_and_clean_up(signals: Signals) -> int:
         print("Starting a platform of its own ...", flush=True)
         log = folder / "server.log"
         with platform(signals, "--port", "0", "--data-dir", str(folder / "data"), log=log) as (_, account):
-            code = airports(account)
+            code = airports(account, "--no-address")
         if code:
             print(f"What the platform logged:\n{log.read_text()}", file=sys.stderr)
         return code

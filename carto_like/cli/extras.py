@@ -9,6 +9,8 @@ EXTRA_OF = {
     "platformdirs": "cli",
     "rich": "cli",
     "cryptography": "server",
+    "jinja2": "server",
+    "jwt": "server",
     "multipart": "server",
     "orjson": "server",
     "prometheus_client": "server",

@@ -26,6 +26,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "import": ("carto_like.cli.imports:import_", "Make a dataset of a file or an address."),
     "sync": ("carto_like.cli.sync:sync", "Let datasets follow an address."),
     "datasets": ("carto_like.cli.datasets:datasets", "List, describe and delete datasets."),
+    "maps": ("carto_like.cli.maps:maps", "List, make, delete, open and draw named maps."),
+    "open": ("carto_like.cli.open:open_page", "Look at the account in a browser."),
 }
 
 

@@ -191,7 +191,8 @@ class Resource(_pyrestcli.Resource, metaclass=ResourceMeta):
         verb = "post" if endpoint is None else self.Meta.update_method
         body = {"json" if self.Meta.json_data else "data": values}
         response = self.send(endpoint or self.get_collection_endpoint(), verb, **body)
-        self._changes.settle((self._field(name), getattr(self, name)) for name in values)
+        kept = filter(self.fields.__contains__, values)
+        self._changes.settle((self._field(name), getattr(self, name)) for name in kept)
         return response
 
     def refresh(self) -> requests.Response | None:

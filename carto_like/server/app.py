@@ -18,6 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from .errors import UNREACHABLE, Problem
 from .iotile.mount import IOTile
+from .pages import assets
 from .platform import Platform
 from .requestlog import Exchange
 from .routes import (
@@ -28,7 +29,9 @@ from .routes import (
     health,
     imports,
     jobs,
+    maps,
     organizations,
+    pages,
     preflight,
     sql,
     synchronizations,
@@ -54,6 +57,8 @@ _FAMILIES: tuple[Callable[[Platform], list[Route]], ...] = (
     connectors.routes,
     exports.routes,
     synchronizations.routes,
+    maps.routes,
+    pages.routes,
 )
 
 # Their bodies are streams of any length, with limits of their own. All of the path counts: those of datasets
@@ -77,7 +82,11 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self.platform = Platform.create(settings)
         self._settings = settings
-        self._open_routes = [*health.routes(self.platform), *jobs.open_routes(self.platform)]
+        self._open_routes = [
+            *health.routes(self.platform),
+            *jobs.open_routes(self.platform),
+            *assets.routes(),
+        ]
         self._preflights = preflight.routes()
         self._routes = [route for family in _FAMILIES for route in family(self.platform)]
         self.iotile = IOTile(self.platform)

@@ -10,6 +10,7 @@ from pathlib import Path
 from .db import Database
 from .imports.reader import Readers
 from .jobs.jobs import Jobs
+from .maps.pictures import Pictures
 from .metrics import Metrics
 from .secrets import Secrets
 from .services.users import Users
@@ -27,6 +28,7 @@ class Platform:
     metrics: Metrics
     jobs: Jobs
     readers: Readers
+    pictures: Pictures
 
     @classmethod
     def create(cls, settings: Settings) -> Platform:
@@ -35,7 +37,11 @@ class Platform:
         database = Database(settings, secrets)
         metrics = Metrics(lambda: database.open_logins)
         users = Users(database, secrets, default_quota=settings.limits.quota_bytes)
-        return cls(settings, database, secrets, users, metrics, Jobs(database), Readers(settings.limits))
+        readers, pictures = (
+            Readers(settings.limits),
+            Pictures(settings.limits.map_threads, settings.limits.map_rows),
+        )
+        return cls(settings, database, secrets, users, metrics, Jobs(database), readers, pictures)
 
     @property
     def uploads_dir(self) -> Path:
@@ -60,4 +66,5 @@ class Platform:
         """Stop working, and give everything back."""
         await self.jobs.close()
         await self.readers.close()
+        await self.pictures.close()
         await self.database.close()

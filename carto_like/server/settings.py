@@ -28,6 +28,8 @@ _NEEDED = {
     "import_unpacked_ratio": "archives can be made that never end",
     "export_processes": "they write the files",
     "cancel_grace": "a query that is asked to stop needs a moment to do so",
+    "map_ttl": "a map must live long enough to be read",
+    "map_threads": "they draw the pictures",
     "copy_window": "in no time no byte can arrive",
 }
 
@@ -111,6 +113,16 @@ class Limits:
         200, "how many times its own size an archive may become; never unlimited"
     )
     import_memory_bytes: int = _limit(4 * 2**30, "bytes of memory that the process reading a file may use")
+    map_templates: int = _limit(4096, "named maps of one account")
+    map_ttl: float = _limit(
+        7200.0, "seconds that a map which was instantiated is kept after it was last read; never unlimited"
+    )
+    map_timeout: float = _limit(60.0, "seconds that the SQL of one tile, or of a map's creation, may take")
+    map_rows: int = _limit(
+        500_000, "rows that a grid, or a picture whose style needs all at once, may be drawn from"
+    )
+    map_cache_bytes: int = _limit(64 * 2**20, "bytes of tiles that each worker keeps in memory; 0 is none")
+    map_threads: int = _limit(2, "threads of each worker that draw pictures; never unlimited")
     rate_limits: Mapping[str, tuple[RateLimit, ...]] = field(
         default_factory=dict,
         metadata={"help": f"rate limits by group: {', '.join(RATE_GROUPS)}"},

@@ -174,6 +174,21 @@ def test_members(
     assert run("members") == ["True True", "True"]
 
 
+def test_maps(run: Runner, api: Api) -> None:
+    make_dataset(api, "trees")
+    assert run("maps") == [
+        "all_trees",
+        "2 True",
+        "None",
+        "all_trees True",
+        "1",
+        "api/v1/map/named/all_trees/all/0/0/0.png?auth_token=first",
+        "204",
+        "NotFoundException",
+        "True",
+    ]
+
+
 def test_every_snippet_has_a_test() -> None:
     tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
     assert {file.stem for file in SNIPPETS.glob("*.py")} <= tested

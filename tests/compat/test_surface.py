@@ -22,7 +22,6 @@ PENDING = {
     "do_subscriptions": "the Data Observatory",
     "do_token": "the Data Observatory",
     "kuvizs": "published maps",
-    "maps": "named and anonymous maps",
     "visualizations.VisualizationManager": "listing maps",
 }
 

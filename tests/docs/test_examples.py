@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.support.api import Api, TestAccount
 from tests.support.rows import rows_of
@@ -242,6 +243,60 @@ def test_import_standard_table(run: Run, api: Api, tmp_path: Path) -> None:
     assert rows_of(api, "SELECT ST_X(the_geom) AS x FROM my_cities WHERE name = 'Porto'") == [{"x": -8.61}]
     (tmp_path / "empty.csv").touch()
     assert "(error 1005)" in run("import_standard_table.py", "empty.csv", code=1).stderr
+
+
+MAP_OF_CITIES = {
+    "version": "1.8.0",
+    "layers": [
+        {
+            "type": "cartodb",
+            "options": {
+                "sql": "SELECT * FROM cities",
+                "cartocss": "#cities { marker-width: 9; marker-fill: <%= color %>; }",
+                "cartocss_version": "2.3.0",
+            },
+        }
+    ],
+}
+
+
+def test_named_maps(run: Run, cities: str, tmp_path: Path) -> None:
+    template = {
+        "version": "0.0.1",
+        "name": "towns",
+        "auth": {"method": "token", "valid_tokens": ["shown"]},
+        "placeholders": {"color": {"type": "css_color", "default": "red"}},
+        "layergroup": MAP_OF_CITIES,
+        "view": {"bounds": {"west": -10, "south": 40, "east": -7, "north": 43}},
+    }
+    (tmp_path / "towns.json").write_text(json.dumps(template), "utf-8")
+    assert run("create_named_map.py", "towns.json").stdout == "Named map created: towns\n"
+    refused = run("instantiate_named_map.py", "towns", code=1).stderr
+    assert "Unauthorized template instantiation" in refused
+    color = ("--params", '{"color": "#00f"}', "--token", "shown")
+    out = run("instantiate_named_map.py", "towns", *color).stdout
+    assert re.search(r"Tiles: http\S+/\{z\}/\{x\}/\{y\}\.png\?auth_token=shown", out)
+    assert "Wrote towns.png" in run("save_map_picture.py", "towns", "towns.png", "--width", 300).stdout
+    with Image.open(tmp_path / "towns.png") as picture:
+        assert picture.size == (300, 400)
+        assert (255, 0, 0) in {color for _, color in picture.convert("RGB").getcolors(2**20) or ()}
+
+
+def test_create_anonymous_map(run: Run, cities: str, tmp_path: Path) -> None:
+    text = json.dumps(MAP_OF_CITIES).replace("<%= color %>", "blue")
+    (tmp_path / "towns.json").write_text(text, "utf-8")
+    out = run("create_anonymous_map.py", "towns.json").stdout
+    assert re.search(r"^Layergroup: [0-9a-f]{32}:\d+$", out, re.MULTILINE)
+
+
+def test_map_airports(run: Run, api: Api, tmp_path: Path) -> None:
+    out = run("map_airports.py", "--name", "of_airports", "--output", "world.png").stdout
+    assert re.search(r"^\d{5} airports in the dataset of_airports$", out, re.MULTILINE)
+    page = re.search(r"The map in a browser: (\S+)", out)
+    with Image.open(tmp_path / "world.png") as picture:
+        assert picture.size == (1000, 500)
+    assert page is not None
+    assert api.session.get(page[1], timeout=30).status_code == 200
 
 
 def test_import_and_merge(run: Run, api: Api, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tests.support.source import Source
 
 ROOT = Path(__file__).resolve().parents[2]
 DOC = ROOT / "doc"
-PAGES = ("start", "sql", "copy", "batch", "datasets", "imports", "sync", "export", "errors")
+PAGES = ("start", "sql", "copy", "batch", "datasets", "imports", "sync", "maps", "export", "errors")
 
 
 def documented_modules() -> set[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from PIL import Image
 
 from tests.support.processes import processes_mentioning
 
@@ -50,14 +51,20 @@ def found_without_being_told(data_dir: Path) -> object:
     return json.loads(found.stdout)
 
 
-def test_demo_cleans_up_after_itself(place: Path) -> None:
-    done = subprocess.run(DEMO, env=environment(place), capture_output=True, text=True, timeout=PATIENCE)
+def test_demo_leaves_a_picture_and_nothing_else(place: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        DEMO, env=environment(place), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(re.findall(r"(\d+) rows in", done.stdout)[0]) == int(
         re.findall(r"(\d+) rows out", done.stdout)[0]
     )
     assert "All checks passed" in done.stdout
     assert list(place.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["airports.png"]
+    with Image.open(tmp_path / "airports.png") as picture:
+        assert picture.size == (1000, 500)
+        assert len(picture.convert("RGB").getcolors(2**20) or ()) > 10
 
 
 def test_demo_that_is_told_to_end_cleans_up_as_well(place: Path) -> None:
@@ -70,10 +77,10 @@ def test_demo_that_is_told_to_end_cleans_up_as_well(place: Path) -> None:
     assert list(place.iterdir()) == []
 
 
-def test_demo_can_keep_the_platform_running(place: Path) -> None:
+def test_demo_can_keep_the_platform_running(place: Path, tmp_path: Path) -> None:
     options = ["--serve", "--port", "0", "--data-dir", str(place / "data")]
     with subprocess.Popen(
-        [*DEMO, *options], env=environment(place), stdout=subprocess.PIPE, text=True
+        [*DEMO, *options], env=environment(place), cwd=tmp_path, stdout=subprocess.PIPE, text=True
     ) as demo:
         assert demo.stdout is not None
         said = ""
@@ -85,6 +92,10 @@ def test_demo_can_keep_the_platform_running(place: Path) -> None:
         assert address, said
         answer = requests.get(address[1] + "api/v2/sql", params={"q": "select 1 as a"}, timeout=10)
         assert answer.json()["rows"] == [{"a": 1}]
+        page = re.search(r"The map in a browser: (\S+)", said)
+        assert page, said
+        assert page[1] == f"{address[1]}map/world_airports"
+        assert requests.get(page[1], timeout=30).status_code == 200
         assert found_without_being_told(place / "data") == [{"users": "me"}]
         demo.send_signal(signal.SIGINT)
         assert demo.wait(PATIENCE) == 0

@@ -33,7 +33,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def test_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
     wanted = {
         path.relative_to(ROOT).as_posix()
-        for suffix in ("*.py", "*.pyi", "*.sql", "py.typed")
+        for suffix in ("*.py", "*.pyi", "*.sql", "*.html", "*.css", "*.js", "py.typed")
         for path in (ROOT / "carto_like").rglob(suffix)
     }
     assert {"carto_like/py.typed", "carto_like/core/_pyrestcli.pyi"} <= wanted

@@ -43,6 +43,8 @@ def test_the_server_answers_as_documented(api: Api, exchange: Exchange) -> None:
         return str(api.get(wanted["path"]).json()[wanted["member"]])
 
     exchange = filled(exchange, value_of)
+    for request in exchange.get("before", ()):
+        assert send(api, request).status_code == 200
     expected = exchange["response"]
     answer = send(api, exchange["request"])
     assert answer.status_code == expected["status"], answer.text

@@ -31,9 +31,10 @@ from carto_like.server.postgres import PrivatePostgres
 from carto_like.server.secrets import Secrets
 from carto_like.server.services.organizations import Organizations
 from carto_like.server.settings import Limits, Settings
-from tests.support.api import TestAccount, make_account
+from tests.support.api import Api, TestAccount, make_account
 from tests.support.datasets import owner_of
 from tests.support.hostile import Message, messages, mostly
+from tests.support.maps import NAMED, config, styled_layer, template, token_of
 from tests.support.server import SECRET, RunningServer
 
 FACTOR = int(os.environ.get("CARTO_LIKE_FUZZ", "1"))
@@ -67,6 +68,7 @@ class Target:
         self.server = server
         self.account = account
         self.organization = f"o-{uuid4().hex[:8]}"
+        self.map = ""
         self.unexpected: list[logging.LogRecord] = []
 
     def send(self, message: Message, *, chunked: bool) -> Answer:
@@ -107,6 +109,17 @@ class Target:
         with owner_of(self.server.settings, self.account) as owner:
             if owner.execute("SELECT to_regclass('trees')") == [(None,)]:
                 owner.dataset("trees", rows=5)
+        self.map = self._make_map()
+
+    def _make_map(self) -> str:
+        """Make a template, and a map of it; answers the map's token."""
+        api = Api(self.account.base_url, self.account.api_key)
+        layer = styled_layer("select * from trees", interactivity="n")
+        layer["options"]["attributes"] = {"id": "cartodb_id", "columns": ["n"]}
+        given = {**template(), "layergroup": config(layer)}
+        made = api.post(NAMED, json=given)
+        assert made.status_code in (200, 400), made.text
+        return token_of(api.post(f"{NAMED}/world"))
 
 
 class _Collector(logging.Handler):
@@ -198,10 +211,23 @@ def test_every_route_answers_whatever_comes(path: str, target: Target) -> None:
         "organization": [target.organization],
         "username": [target.account.name, "bob"],
         "name": ["Master", "Default%20public"],
+        "template": ["world"],
+        "token": [target.map],
+        "layer": ["0", "all", "layer0"],
+        "z": ["0", "3"],
+        "x": ["0", "-1"],
+        "last": ["0.mvt", "1.grid.json", "0@2x.png"],
+        "feature": ["1"],
+        "lat": ["10.5"],
+        "lng": ["-20"],
+        "box": ["-10,-10,10,10"],
+        "width": ["64"],
+        "height": ["32.png", "32.jpg"],
     }
 
     @hypothesis_settings(
-        max_examples=EXAMPLES,
+        # Many addresses lead to the same few things.
+        max_examples=EXAMPLES // 3 if "/map" in path else EXAMPLES,
         deadline=None,
         database=None,
         derandomize=FACTOR == 1,

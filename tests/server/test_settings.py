@@ -15,6 +15,10 @@ NEVER_UNLIMITED |= {
     "job_stalled_after",
     "import_timeout",
     "import_url_timeout",
+    "import_unpacked_max_bytes",
+    "import_unpacked_ratio",
+    "map_threads",
+    "map_ttl",
 }
 NAMES = [name for name, _, _ in Limits.table() if name != "rate_limits"]
 

@@ -84,7 +84,7 @@ async def analyse(conn: Connection, sql: str) -> Analysis:
         except psycopg.Error:
             found.failed = True
         else:
-            _read_plan(orjson.loads(plans[1][0][0] or "[]"), found)
+            read_plan(orjson.loads(plans[1][0][0] or "[]"), found)
         if conn.pgconn.transaction_status != TransactionStatus.IDLE:
             await command(conn, "ROLLBACK")
     return found
@@ -101,7 +101,8 @@ def _plannable(sql: str) -> list[str]:
     ]
 
 
-def _read_plan(plans: Sequence[dict[str, Any]], found: Analysis) -> None:
+def read_plan(plans: Sequence[dict[str, Any]], found: Analysis) -> None:
+    """Add what ``EXPLAIN (VERBOSE, FORMAT JSON)`` says of one statement."""
     for entry in plans:
         plan = entry.get("Plan", {})
         found.rows = plan.get("Plan Rows")
@@ -170,7 +171,7 @@ class Freshness:
             newest = max(updates.values(), default=datetime.now(timezone.utc))
             headers["Last-Modified"] = format_datetime(newest.astimezone(timezone.utc), usegmt=True)
         if updates and not self._writes:
-            names = sorted(f"{_quoted(schema)}.{_quoted(name)}" for schema, name in updates)
+            names = sorted(f"{quoted_name(schema)}.{quoted_name(name)}" for schema, name in updates)
             headers["X-Cache-Channel"] = header_text(f"{database_name}:{','.join(names)}")
             headers["Surrogate-Key"] = " ".join(sorted(surrogate_key(database_name, name) for name in names))
         return headers
@@ -203,5 +204,6 @@ def surrogate_key(database_name: str, table: str) -> str:
     return "t:" + base64.b64encode(digest).decode()[:6]
 
 
-def _quoted(name: str) -> str:
+def quoted_name(name: str) -> str:
+    """A name as caches are told it: in quotes only if it needs them."""
     return name if _SIMPLE_NAME.fullmatch(name) else quote_identifier(name)

@@ -15,8 +15,10 @@ _GRACE = 0.5
 
 
 @asynccontextmanager
-async def session_of(database: Database, account: Account, *, seconds: float) -> AsyncIterator[Connection]:
-    """A login as the account's role for work that reads or writes its tables.
+async def session_of(
+    database: Database, account: Account, *, seconds: float, role: str | None = None
+) -> AsyncIterator[Connection]:
+    """A login as the account's role, or another of its roles, for work that reads or writes its tables.
 
     Such work may run functions of the account's own, and those can swallow a timeout and run on for ever.
 
@@ -24,13 +26,14 @@ async def session_of(database: Database, account: Account, *, seconds: float) ->
         database: where to log in.
         account: as whom.
         seconds: after which whatever runs is stopped, and the session ended if need be; 0 for never.
+        role: of one of the account's keys; the master key's when not given.
 
     Raises:
         Stopped: the time was over.
         Problem: there is no connection.
     """
     async with (
-        database.login(account.role, account.schema) as session,
+        database.login(role or account.role, account.schema) as session,
         Guard(session, database, _nobody_leaves, seconds=seconds, grace=_GRACE),
     ):
         yield session

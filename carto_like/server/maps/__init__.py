@@ -1,0 +1,1 @@
+"""Maps: configurations, templates, tiles and their SQL, without HTTP."""

@@ -1,0 +1,107 @@
+"""Views of static pictures: what an address, a query or a template says, in metres and pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from carto_like.server.services.mapdrawing import Frame
+
+from .config import MapConfig
+from .coordinates import Tile, fitting_zoom, picture_bounds, read_zoom
+from .problems import bad
+
+MAX_SIDE = 8192
+_DEEPEST = 30
+
+
+def center_frame(parts: Mapping[str, str], config: MapConfig) -> Frame:
+    """A picture round ``lat`` and ``lng`` at zoom ``z``; raises the 400 for what is no number."""
+    zoom = read_zoom(parts["z"])
+    return _frame(parts, config, _degrees(parts["lng"], "lng"), _degrees(parts["lat"], "lat"), zoom)
+
+
+def box_frame(parts: Mapping[str, str], config: MapConfig) -> Frame:
+    """A picture that holds a box; raises the 400 for what is none."""
+    return _box(parts, config, parts["box"])
+
+
+def preview_frame(parts: Mapping[str, str], query: Mapping[str, str], view: Any, config: MapConfig) -> Frame:
+    """A picture of a named map: as the query says, else as the template does, else of the world."""
+    if all(name in query for name in ("zoom", "lon", "lat")):
+        longitude, latitude = _degrees(query["lon"], "lon"), _degrees(query["lat"], "lat")
+        return _frame(parts, config, longitude, latitude, read_zoom(query["zoom"]))
+    if "bbox" in query:
+        return _box(parts, config, query["bbox"])
+    view = view if isinstance(view, dict) else {}
+    center = view.get("center")
+    place = [center.get(name) for name in ("lng", "lat")] if isinstance(center, dict) else []
+    zoom = query.get("zoom", view.get("zoom"))
+    if len(place) == 2 and all(map(_is_number, place)) and zoom is not None:
+        longitude, latitude = (_degrees(str(part), "center") for part in place)
+        return _frame(parts, config, longitude, latitude, read_zoom(str(zoom)))
+    bounds = view.get("bounds")
+    if isinstance(bounds, dict):
+        sides = [bounds.get(name) for name in ("west", "south", "east", "north")]
+        if all(map(_is_number, sides)):
+            return _box(parts, config, ",".join(map(str, sides)))
+    return _frame(parts, config, 0, 0, read_zoom(query.get("zoom", "1")))
+
+
+def preview_layers(view: Any, config: MapConfig) -> str:
+    """The layers that a template shows in its picture, as a filter."""
+    shown = view.get("preview_layers") if isinstance(view, dict) else None
+    if not isinstance(shown, dict):
+        return "all"
+    visible = [
+        str(layer.index)
+        for layer in config.layers
+        if shown.get(str(layer.index)) is not False and shown.get(layer.id) is not False
+    ]
+    return ",".join(visible) or "all"
+
+
+def _box(parts: Mapping[str, str], config: MapConfig, text: str) -> Frame:
+    sides = [_degrees(side, "bbox") for side in text.split(",")]
+    if len(sides) != 4 or sides[0] >= sides[2] or sides[1] >= sides[3]:
+        raise bad('Invalid bbox, expected format="west,south,east,north"')
+    width, height = _sides(parts)
+    west, south, east, north = sides
+    zoom = fitting_zoom(west, south, east, north, width, height)
+    return _frame(parts, config, (west + east) / 2, (south + north) / 2, zoom)
+
+
+def _frame(
+    parts: Mapping[str, str], config: MapConfig, longitude: float, latitude: float, zoom: int
+) -> Frame:
+    width, height = _sides(parts)
+    if zoom > _DEEPEST:
+        raise bad(f"Coordinates out of range: zoom {zoom}")
+    bounds = picture_bounds(longitude, latitude, zoom, width, height)
+    jpeg = parts["height"].endswith(".jpg")
+    png = "jpeg85" if jpeg else "png32"
+    return Frame(bounds, width, height, Tile(zoom, 0, 0), config.buffer("png"), png=png)
+
+
+def _sides(parts: Mapping[str, str]) -> tuple[int, int]:
+    width, height = parts["width"], parts["height"].partition(".")[0]
+    if not all(side.isascii() and side.isdigit() and 0 < len(side) < 10 for side in (width, height)):
+        raise bad("Invalid size: width and height must be whole numbers of pixels")
+    if not (0 < int(width) <= MAX_SIDE and 0 < int(height) <= MAX_SIDE):
+        raise bad("Desired image is too large.")
+    return int(width), int(height)
+
+
+def _degrees(text: str, name: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not -360 <= value <= 360:
+        raise bad(f"Invalid {name} value ({text}). It should be a number of degrees")
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,111 @@
+"""Pictures and grids of a map that was opened, drawn while their rows arrive."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import orjson
+import psycopg
+
+from carto_like.server import raster
+from carto_like.server.maps.config import Layer
+from carto_like.server.maps.coordinates import Bounds, Tile
+from carto_like.server.maps.plain import plain_style
+from carto_like.server.maps.problems import bad, told
+from carto_like.server.platform import Platform
+from carto_like.server.pool import Connection
+from carto_like.server.services.mapplans import LayerPlan
+from carto_like.server.services.mapsession import reading
+from carto_like.server.services.mapviews import View
+from carto_like.server.sqlapi.guard import Stopped
+
+_JSON = "application/json; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Content:
+    """An answer's body and its strong validator."""
+
+    body: bytes
+    media_type: str
+    etag: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "etag", f'"{hashlib.sha256(self.body).hexdigest()[:32]}"')
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture's view: box in metres, pixels, the tile that its zoom and tokens are taken from."""
+
+    bounds: Bounds
+    width: int
+    height: int
+    tile: Tile
+    buffer: float
+    scale: int = 1
+    png: str = "png32"
+
+
+class Drawing:
+    """Draws with the rights that each layer is read with."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    async def picture(self, view: View, layers: Sequence[Layer], frame: Frame, media_type: str) -> Content:
+        """The layers over each other.
+
+        Raises:
+            Problem: Mapnik is absent, the layers cannot be drawn, or what their SQL meets.
+        """
+        renderer = self._platform.pictures.renderer
+        canvas = raster.View(frame.bounds, frame.width, frame.height, frame.scale, round(frame.buffer))
+        try:
+            async with AsyncExitStack() as stack:
+                sessions: dict[str, Connection] = {}
+                parts = []
+                for layer in layers:
+                    plan = view.plan.layers.get(layer.index)
+                    if plan is None or plan.style is None:
+                        parts.append(raster.Layer(plain_style(layer), raster.Rows(())))
+                        continue
+                    if plan.role not in sessions:
+                        session = reading(self._platform, view.account, plan.role)
+                        sessions[plan.role] = await stack.enter_async_context(session)
+                    source = _source(plan, frame.tile, canvas)
+                    rows = raster.fetch(sessions[plan.role], source, canvas, plan.style.columns)
+                    parts.append(raster.Layer(plan.style, rows))
+                return Content(await renderer.picture(parts, canvas, png=frame.png), media_type)
+        except raster.RenderError as error:
+            raise bad(str(error), "tile") from error
+        except (psycopg.Error, Stopped) as error:
+            raise told(error, styled=True) from error
+
+    async def grid(self, view: View, layer: Layer | None, tile: Tile) -> Content:
+        """The UTFGrid of a layer; an empty one of a layer that the zoom does not show."""
+        plan = view.plan.layers.get(layer.index) if layer else None
+        if layer is None or plan is None or plan.style is None:
+            return Content(orjson.dumps({"grid": [" " * 64] * 64, "keys": [""], "data": {}}), _JSON)
+        renderer = self._platform.pictures.renderer
+        canvas = raster.View(tile.bounds(), buffer=round(view.config.buffer("grid.json")))
+        source = _source(plan, tile, canvas)
+        names = {name for name, _ in plan.columns or plan.source.columns}
+        columns = {*plan.style.columns, *layer.interactivity, *({"cartodb_id"} & names)}
+        try:
+            async with reading(self._platform, view.account, plan.role) as conn:
+                rows = raster.fetch(conn, source, canvas, columns)
+                found = await renderer.grid(raster.Layer(plan.style, rows), canvas, layer.interactivity)
+        except raster.RenderError as error:
+            raise bad(str(error), "tile") from error
+        except (psycopg.Error, Stopped) as error:
+            raise told(error, styled=True) from error
+        return Content(orjson.dumps(found), _JSON)
+
+
+def _source(plan: LayerPlan, tile: Tile, canvas: raster.View) -> raster.Source:
+    source = plan.source_for(tile, canvas.buffered)
+    return raster.Source(source.sql, source.geom_column, source.srid)

@@ -1,0 +1,164 @@
+"""Tiles, grids, pictures and attributes of a map that was opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from carto_like.server.maps.cache import ByteCache, SingleFlight
+from carto_like.server.maps.config import Layer
+from carto_like.server.maps.coordinates import Tile
+from carto_like.server.maps.filters import chosen
+from carto_like.server.maps.layersql import attributes, vector_tile
+from carto_like.server.maps.problems import MapProblem, bad, told
+from carto_like.server.platform import Platform
+from carto_like.server.services.mapdrawing import Content, Drawing, Frame
+from carto_like.server.services.mapplans import LayerPlan
+from carto_like.server.services.mapsession import reading, rows_of
+from carto_like.server.services.mapviews import View
+from carto_like.server.sqlapi.guard import Stopped
+
+_PNG = {"png": "png8:m=h", "png32": "png32"}
+_SIDE = 256
+# Rows of one feature that differ; an answer tells how many there are.
+_MOST_DIFFERENT = 1000
+FORMATS = ("png", "png32", "mvt", "grid.json")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which tile: ``layers`` as an address filters them, ``scale`` 2 for dense screens."""
+
+    tile: Tile
+    format: str
+    layers: str | None = None
+    scale: int = 1
+
+
+class Tiles:
+    """Draws what is asked for, once, and keeps what stays true."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._limits = platform.settings.limits
+        self._pictures = Drawing(platform)
+        self._kept: ByteCache[Content] = ByteCache(
+            self._limits.map_cache_bytes, lambda content: len(content.body)
+        )
+        self._flights: SingleFlight[Content] = SingleFlight()
+
+    async def tile(self, view: View, wanted: Wanted) -> Content:
+        """A tile; an empty vector tile has an empty body.
+
+        Raises:
+            Problem: layers or a format that the map does not have, or what its SQL meets.
+        """
+        key = (view.account.id, view.map_id, view.role, view.version, wanted)
+        content = self._kept.get(key)
+        if content is None:
+            layers = self._chosen(view, wanted)
+            content = await self._flights.run(key, lambda: self._drawn(view, wanted, layers))
+            if view.may_be_kept:
+                self._kept.put(key, content)
+        return content
+
+    async def picture(self, view: View, frame: Frame, layers: str, *, jpeg: bool) -> Content:
+        """A static picture of any part of the world."""
+        found = chosen(view.config, layers, vector=False)
+        key = (view.account.id, view.map_id, view.role, view.version, frame, layers, jpeg)
+        content = self._kept.get(key)
+        if content is None:
+            self._check_styles(found)
+            media_type = "image/jpeg" if jpeg else "image/png"
+            content = await self._flights.run(
+                key, lambda: self._pictures.picture(view, found, frame, media_type)
+            )
+            if view.may_be_kept:
+                self._kept.put(key, content)
+        return content
+
+    async def attributes(self, view: View, layer: Layer, feature: str) -> Content:
+        """The attributes of one feature of a layer, as a JSON object."""
+        options = layer.options.get("attributes")
+        plan = view.plan.layers.get(layer.index)
+        if not options or plan is None:
+            raise bad(f"Layer {layer.index} has no exposed attributes", "layer")
+        try:
+            sql = attributes(plan.source, options["id"], options["columns"], feature, _MOST_DIFFERENT)
+        except ValueError as error:
+            raise bad(str(error)) from error
+        rows = await self._rows(view, plan, sql)
+        if len(rows) != 1:
+            text = (
+                f"Multiple features ({len(rows)}) identified by '{options['id']}' = {feature} "
+                f"in layer {layer.index}"
+            )
+            raise MapProblem(400 if rows else 404, text)
+        return Content(rows[0][0].encode(), "application/json; charset=utf-8")
+
+    def _chosen(self, view: View, wanted: Wanted) -> list[Layer]:
+        layers = chosen(view.config, wanted.layers, vector=wanted.format == "mvt")
+        if wanted.format in _PNG:
+            self._check_styles(layers)
+            return layers
+        if wanted.format == "grid.json":
+            if len(layers) != 1 or not layers[0].interactivity or layers[0].type != "mapnik":
+                raise bad("Tileset has no interactivity", "tile")
+            self._check_styles(layers)
+            return layers
+        if not all(layer.type == "mapnik" for layer in layers):
+            raise bad(f"Unsupported format {wanted.format}", "tile")
+        return layers
+
+    def _check_styles(self, layers: Sequence[Layer]) -> None:
+        if any(layer.type == "mapnik" and not layer.is_styled for layer in layers):
+            raise bad("Unsupported format: 'cartocss' option is missing for png", "tile")
+        for layer in layers:
+            if layer.type not in ("mapnik", "plain"):
+                raise bad(f"Type for layer '{layer.type}' not supported", "layer", **layer.context)
+
+    async def _drawn(self, view: View, wanted: Wanted, layers: Sequence[Layer]) -> Content:
+        shown = [layer for layer in layers if layer.is_shown_at(wanted.tile.z)]
+        if wanted.format == "mvt":
+            plans = [view.plan.layers[layer.index] for layer in shown]
+            return Content(await self._vector(view, plans, wanted.tile), "application/x-protobuf")
+        if wanted.format == "grid.json":
+            return await self._pictures.grid(view, shown[0] if shown else None, wanted.tile)
+        frame = Frame(
+            wanted.tile.bounds(),
+            _SIDE,
+            _SIDE,
+            wanted.tile,
+            view.config.buffer("png"),
+            wanted.scale,
+            _PNG[wanted.format],
+        )
+        return await self._pictures.picture(view, shown, frame, "image/png")
+
+    async def _vector(self, view: View, plans: Sequence[LayerPlan], tile: Tile) -> bytes:
+        """The tile in one statement, or one for each role whose rights layers are read with."""
+        extent, simplify = view.config.extents
+        buffer = view.config.buffer("mvt")
+        body = b""
+        start = 0
+        while start < len(plans):
+            end = start + 1
+            while end < len(plans) and plans[end].role == plans[start].role:
+                end += 1
+            part = plans[start:end]
+            sources = [(plan.layer.id, plan.source_for(tile, tile.bounds(buffer))) for plan in part]
+            sql = vector_tile(sources, tile, extent=extent, simplify=simplify, buffer=buffer)
+            rows = await self._rows(view, part[0], sql)
+            body += bytes(rows[0][0])
+            start = end
+        return body
+
+    async def _rows(self, view: View, plan: LayerPlan, sql: str) -> list[tuple[Any, ...]]:
+        try:
+            async with reading(self._platform, view.account, plan.role) as conn:
+                return await rows_of(conn, sql)
+        except (psycopg.Error, Stopped) as error:
+            raise told(error) from error

@@ -1,0 +1,193 @@
+"""Pictures, grids and static images of maps."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import mapnik
+import pytest
+import requests
+
+from carto_like.server.maps.pictures import Pictures
+from tests.support.api import Api, TestAccount, make_account
+from tests.support.maps import (
+    MAP,
+    NAMED,
+    S,
+    V,
+    config,
+    make,
+    message,
+    styled_layer,
+    template,
+    tile,
+    token_of,
+)
+from tests.support.server import RunningServer
+
+RED, WHITE = (255, 0, 0, 255), (255, 255, 255, 255)
+DOT = "#l{marker-width:40; marker-fill:#f00; marker-line-width:0; marker-allow-overlap:true}"
+
+
+@pytest.fixture(scope="module")
+def owner_account(platform_server: RunningServer) -> TestAccount:
+    return make_account(platform_server)
+
+
+@pytest.fixture(scope="module")
+def anyone(owner_account: TestAccount) -> Iterator[Api]:
+    """No key; the account has the public points t, the first of them at 0, 0."""
+    api = Api(owner_account.base_url, owner_account.api_key)
+    made = api.sql(
+        "CREATE TABLE t (name text, the_geom geometry(Point, 4326)); SELECT CDB_CartodbfyTable('t');"
+        "INSERT INTO t (name, the_geom) SELECT 'n' || i, ST_SetSRID(ST_MakePoint(20 * i, 0), 4326) "
+        "FROM generate_series(0, 4) i; GRANT SELECT ON t TO publicuser"
+    )
+    assert made.status_code == 200, made.text
+    assert api.post(NAMED, json=template()).status_code == 200
+    yield api.anonymous
+    api.session.close()
+
+
+def picture(response: requests.Response, kind: str = "image/png") -> Any:
+    assert response.status_code == 200, response.text
+    assert response.headers["Content-Type"] == kind
+    return mapnik.Image.from_string(response.content)
+
+
+def size(image: Any) -> tuple[int, int]:
+    return image.width(), image.height()
+
+
+def pixel(image: Any, x: int, y: int) -> tuple[int, int, int, int]:
+    color = image.get_pixel_color(x, y)
+    return color.r, color.g, color.b, color.a
+
+
+def test_case_22_pictures_and_their_sizes(anyone: Api) -> None:
+    token = token_of(make(anyone, config(styled_layer(cartocss=DOT))))
+    image = picture(tile(anyone, token, "0/0/0.png"))
+    assert size(image) == (256, 256)
+    assert pixel(image, 128, 128) == RED
+    assert pixel(image, 20, 20)[3] == 0
+    assert size(picture(tile(anyone, token, "0/0/0@2x.png"))) == (512, 512)
+    assert size(picture(tile(anyone, token, "0/0/0.png32"))) == (256, 256)
+    expected = "Tile with specified resolution not found"
+    assert message(tile(anyone, token, "0/0/0@4x.png")) == (404, expected)
+    # A styled map has vector tiles, too.
+    assert tile(anyone, token, "0/0/0.mvt").headers["Content-Type"] == "application/x-protobuf"
+
+
+def test_cases_23_to_25_layers_and_places_of_pictures(anyone: Api) -> None:
+    token = token_of(make(anyone, S))
+    expected = "Layer '2' not found in layergroup"
+    assert message(tile(anyone, token, "2/0/0/0.png")) == (400, expected)
+    assert message(tile(anyone, token, "0,9/0/0/0.png")) == (400, "Invalid layer filtering")
+    assert message(tile(anyone, token, "1/0/2.png")) == (400, "Coordinates out of range: 1/0/2")
+    named = token_of(make(anyone, config({**styled_layer(), "id": "roads"})))
+    assert tile(anyone, named, "roads/0/0/0.png").status_code == 200
+    assert tile(anyone, named, "0/-1/0.png").content == tile(anyone, named, "0/0/0.png").content
+
+
+def test_case_28_a_grid_tells_what_lies_where(anyone: Api) -> None:
+    given = config(styled_layer(cartocss=DOT, interactivity=["name"]))
+    response = make(anyone, given)
+    assert "grids" in response.json()["metadata"]["layers"][0]["tilejson"]["raster"]
+    token = token_of(response)
+    found = tile(anyone, token, "0/0/0/0.grid.json").json()
+    assert [len(row) for row in found["grid"]] == [64] * 64
+    # Of the codes, which start with the blank, quotation mark and backslash are left out.
+    under = {
+        found["keys"][ord(code) - 32 - (ord(code) > 34) - (ord(code) > 92)] for code in found["grid"][32]
+    }
+    assert {found["data"][key]["name"] for key in under if key} == {f"n{i}" for i in range(5)}
+    assert found["data"]["1"] == {"name": "n0"}
+    bare = token_of(make(anyone, S))
+    assert message(tile(anyone, bare, "0/0/0/0.grid.json")) == (400, "Tileset has no interactivity")
+
+
+def test_case_32_plain_layers_are_one_color(anyone: Api) -> None:
+    plain = {"type": "plain", "options": {"color": [255, 0, 0]}}
+    token = token_of(make(anyone, config(plain)))
+    image = picture(tile(anyone, token, "0/0/0/0.png"))
+    assert {pixel(image, x, x) for x in range(0, 256, 16)} == {RED}
+    assert message(tile(anyone, token, "0/0/0.png")) == (400, "No 'mapnik' layers in MapConfig")
+    blue = config(plain, styled_layer(cartocss=DOT.replace("#f00", "#00f")))
+    image = picture(tile(anyone, token_of(make(anyone, blue)), "all/0/0/0.png"))
+    assert (pixel(image, 128, 128), pixel(image, 20, 20)) == ((0, 0, 255, 255), RED)
+    wrong = token_of(make(anyone, config({"type": "plain", "options": {"color": [1]}})))
+    expected = "Invalid color for 'plain' layer: invalid integer array"
+    assert message(tile(anyone, wrong, "0/0/0/0.png")) == (400, expected)
+
+
+def test_case_33_static_images(anyone: Api) -> None:
+    token = token_of(make(anyone, config(styled_layer(cartocss=DOT))))
+    static = f"{MAP}/static"
+    image = picture(anyone.get(f"{static}/center/{token}/2/0/0/300/200.png"))
+    assert (size(image), pixel(image, 150, 100)) == ((300, 200), RED)
+    refused = anyone.get(f"{static}/center/{token}/2/0/0/300/200.gif")
+    assert message(refused) == (400, 'Unsupported image format "gif"')
+    boxed = anyone.get(f"{static}/bbox/{token}/-10,-10,10,10/640/480.jpg")
+    image = picture(boxed, "image/jpeg")
+    assert size(image) == (640, 480)
+    # 20 degrees take 455 pixels at zoom 5.
+    same = anyone.get(f"{static}/center/{token}/5/0/0/640/480.jpg")
+    assert same.content == boxed.content
+    large = anyone.get(f"{static}/center/{token}/2/0/0/9000/200.png")
+    assert message(large) == (400, "Desired image is too large.")
+    for box in ("1,2,3", "10,0,-10,1", "a,b,c,d", "nan,0,1,1"):
+        assert message(anyone.get(f"{static}/bbox/{token}/{box}/64/64.png"))[0] == 400
+
+
+def test_case_41_a_picture_of_a_template_and_its_preview(anyone: Api) -> None:
+    path = f"{NAMED}/world/all/0/0/0.png"
+    blue = anyone.get(path, params={"config": json.dumps({"color": "blue"})})
+    assert picture(blue).width() == 256
+    assert blue.content != anyone.get(path).content
+    preview = f"{MAP}/static/named/world/300/200.png"
+    image = picture(anyone.get(preview))
+    assert size(image) == (300, 200)
+    views = [{"zoom": 3, "lon": 20, "lat": 0}, {"bbox": "-10,-10,10,10"}, {"layer": "0"}]
+    bodies = {anyone.get(preview, params=view).content for view in views}
+    assert len(bodies) == 3
+
+
+def test_case_24_an_unstyled_map_has_no_static_image(anyone: Api) -> None:
+    token = token_of(make(anyone, V))
+    response = anyone.get(f"{MAP}/static/center/{token}/2/0/0/64/64.png")
+    assert message(response) == (400, "Unsupported format: 'cartocss' option is missing for png")
+
+
+def test_without_mapnik_pictures_are_refused_and_vectors_work(
+    anyone: Api, platform_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.util.find_spec
+
+    def without_mapnik(name: str, package: str | None = None) -> Any:
+        return None if name == "mapnik" else found(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without_mapnik)
+    empty = Pictures(1, 0)
+    monkeypatch.setattr(type(platform_server.app.platform.pictures), "renderer", type(empty).renderer)
+    monkeypatch.setattr(platform_server.app.platform.pictures, "_renderer", None)
+    token = token_of(make(anyone, config(styled_layer("select * from t where cartodb_id < 3"))))
+    status, told = message(tile(anyone, token, "0/0/0.png"))
+    assert status == 400
+    assert "carto-like[maps]" in told
+    assert tile(anyone, token, "0/0/0.mvt").status_code == 200
+
+
+def test_case_47_a_ramp_becomes_conditions(anyone: Api) -> None:
+    ramp = "#l{marker-width: ramp([cartodb_id],(2,4,6),(10,20,30)); marker-fill: #f00}"
+    response = make(anyone, config(styled_layer(cartocss=ramp)))
+    meta = response.json()["metadata"]["layers"][0]["meta"]
+    assert "ramp" not in meta["cartocss"]
+    assert meta["cartocss_meta"]["rules"][0]["column"] == "cartodb_id"
+    assert tile(anyone, token_of(response), "0/0/0.png").status_code == 200
+    absent = config(styled_layer(cartocss="#l{marker-width: ramp([nope], (2, 4, 6), equal)}"))
+    refused = make(anyone, absent)
+    assert message(refused)[1].startswith('Failed to process "marker-width" property: unable to compute ramp')
+    assert refused.json()["errors_with_context"][0]["subtype"] == "turbo-carto"
