@@ -28,9 +28,14 @@ class Cache(Generic[T]):
 
     def put(self, key: Hashable, value: T) -> None:
         """Keep a value for a moment."""
-        if len(self._entries) >= _MOST_ENTRIES:
-            self._entries.clear()
-        self._entries[key] = (time.monotonic() + CACHE_SECONDS, value)
+        now = time.monotonic()
+        self._entries.pop(key, None)
+        # They are in the order in which they expire.
+        while self._entries and (oldest := next(iter(self._entries))) is not None:
+            if self._entries[oldest][0] >= now and len(self._entries) < _MOST_ENTRIES:
+                break
+            del self._entries[oldest]
+        self._entries[key] = (now + CACHE_SECONDS, value)
 
     def clear(self) -> None:
         """Forget everything."""

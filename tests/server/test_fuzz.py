@@ -182,8 +182,10 @@ def check(message: Message, path: str, answer: Answer) -> None:
         assert answer.status == 200
         assert "/sql" in path
         return
-    if answer.status == 404 and content_type.startswith("text/html"):
-        assert b"<pre>Cannot " in answer.body
+    if answer.status >= 400 and content_type.startswith("text/html"):
+        is_page = path in ("/", "/enter", "/leave") or path.startswith(("/map/", "/dataset/"))
+        is_told = b"<pre>Cannot " in answer.body if answer.status == 404 else False
+        assert is_told or (is_page and b"<main>" in answer.body), answer
         assert b"<script>" not in answer.body
         return
     if content_type.startswith("text/plain") and answer.status in (400, 414, 431):

@@ -31,6 +31,8 @@ _TRANSFORM = re.compile(
     r"\s*(?:(?:scale|rotate|translate|skewX|skewY|matrix)\((?:[-\d.,\s]|\[[\w ]+\])+\)[\s,]*)+"
 )
 _MOST_DASHES = 32
+# Each goes over every pixel.
+_MOST_FILTERS = 8
 _PLACEMENTS = re.compile(r"(?:(?:N|S|E|W|NE|SE|NW|SW|X)|\d+)(?:,(?:(?:N|S|E|W|NE|SE|NW|SW|X)|\d+))*")
 _FIELD = re.compile(r"\[([^\]\[]+)\]")
 
@@ -120,6 +122,8 @@ class Writer:
 
     def _filters(self, value: tree.Value, declaration: tree.Declaration) -> str:
         items = value.items if isinstance(value, tree.Several) else (value,)
+        if len(items) > _MOST_FILTERS:
+            fail(self.text, declaration.position, f"{declaration.name} takes at most {_MOST_FILTERS} filters")
         return ",".join(self._filter(item, declaration) for item in items)
 
     def _filter(self, item: tree.Value, declaration: tree.Declaration) -> str:

@@ -86,7 +86,12 @@ x-gradient y-gradient
 IMAGE_FILTERS = frozenset(_IMAGE_FILTERS.split())
 MAP = {"background-color": "color", "buffer-size": "number"}
 # What larger numbers ask for takes long to draw, and shows nothing.
-LARGEST = {"buffer-size": 1024.0, "text-size": 1000.0}
+LARGEST = {
+    "buffer-size": 1024.0,
+    "text-size": 1000.0,
+    "marker-width": 1000.0,
+    "marker-height": 1000.0,
+}
 LARGEST_NUMBER = 100_000.0
 SHORTEST_DASHES = 0.5
 

@@ -11,8 +11,8 @@ from .colornames import COLORS
 from .problem import fail
 
 _DEPTH = 60
-# Variables that use others twice and twice again would never come to an end.
-MAX_STEPS = 20_000
+# Variables that use others twice and twice again would never come to an end. All values of a sheet share it.
+MAX_STEPS = 200_000
 
 
 class Evaluator:
@@ -25,7 +25,6 @@ class Evaluator:
 
     def value(self, value: tree.Value) -> tree.Value:
         """The value without variables and arithmetic; raises ``CartoCssError``."""
-        self._steps = 0
         return self._value(value, 0)
 
     def _value(self, value: tree.Value, depth: int) -> tree.Value:

@@ -28,6 +28,8 @@ def may_ask(text: str, reach: Reach) -> bool:
         return True
     if address.is_loopback:
         return reach == "loopback"
+    if getattr(address, "is_site_local", False):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 

@@ -49,6 +49,21 @@ class Bounds:
     ratio: int
 
 
+_LONG_HEADERS = frozenset(
+    {tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE}
+    | {tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK}
+)
+
+
+class _Info(tarfile.TarInfo):
+    """A member of a tar; names and attributes of any length would be read into memory."""
+
+    def _proc_member(self, file: tarfile.TarFile) -> Any:
+        if self.type == tarfile.GNUTYPE_SPARSE or (self.type in _LONG_HEADERS and self.size > _BLOCK):
+            raise tarfile.ReadError("a header of it is too long")
+        return super()._proc_member(file)  # type: ignore[misc]
+
+
 @dataclass(frozen=True)
 class _Member:
     name: str
@@ -78,15 +93,15 @@ def unpack(archive: Path, name: str, folder: Path, bounds: Bounds) -> list[Path]
     found: list[Path] = []
     folders: dict[str, Path] = {}
     try:
-        for number, member in enumerate(_members(archive, name)):
-            if number >= _MOST_MEMBERS:
-                raise ImportFailure(codes.BAD_ARCHIVE, f"It holds more than {_MOST_MEMBERS} files")
+        for member in _members(archive, name, room):
             target = _target(member.name, folder, folders)
             if target is None:
                 continue
             room -= _write(member.content, target, room)
             if extension_of(target.name) in OF_EXTENSIONS.keys() | REFUSED.keys():
                 found.append(target)
+    except UnicodeError:
+        raise ImportFailure(codes.BAD_NAME, "A file's name in it is not UTF-8") from None
     except _DAMAGED as error:
         raise ImportFailure(codes.BAD_ARCHIVE, str(error)[:200]) from None
     except OSError as error:
@@ -100,18 +115,19 @@ def unpack(archive: Path, name: str, folder: Path, bounds: Bounds) -> list[Path]
     return found
 
 
-def _members(archive: Path, name: str) -> Iterator[_Member]:
+def _members(archive: Path, name: str, room: int) -> Iterator[_Member]:
     lowered = name.lower()
     if lowered.endswith((".zip", ".kmz")):
         return _zipped(archive)
     if lowered.endswith((".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2")):
-        return _tarred(archive)
+        return _tarred(archive, room)
     return _single(archive, name)
 
 
 def _zipped(archive: Path) -> Iterator[_Member]:
     with zipfile.ZipFile(archive) as content:
-        for info in content.infolist():
+        for number, info in enumerate(content.infolist()):
+            _check_count(number)
             _check_name(info.filename)
             if stat.S_ISLNK(info.external_attr >> 16):
                 raise ImportFailure(codes.BAD_ARCHIVE, f"It holds the link {_shown(info.filename)}")
@@ -123,10 +139,16 @@ def _zipped(archive: Path) -> Iterator[_Member]:
                 yield _Member(info.filename, member)
 
 
-def _tarred(archive: Path) -> Iterator[_Member]:
+def _tarred(archive: Path, room: int) -> Iterator[_Member]:
     # Read from beginning to end: nothing is looked for, and nothing of it kept.
-    with tarfile.open(archive, "r|*") as content:
-        for info in content:
+    with tarfile.open(archive, "r|*", tarinfo=_Info) as content:
+        for number, info in enumerate(content):
+            content.members = []  # type: ignore[attr-defined]
+            _check_count(number)
+            # What is left out is unpacked, too, on the way to what follows it.
+            room -= info.size
+            if room < 0:
+                raise ImportFailure(codes.FILE_TOO_LARGE, "Unpacked, it is larger than is allowed")
             _check_name(info.name)
             if info.isdir():
                 continue
@@ -141,6 +163,11 @@ def _single(archive: Path, name: str) -> Iterator[_Member]:
     kind: Any = gzip.GzipFile if extension.lower() == ".gz" else bz2.BZ2File
     with kind(archive) as content:
         yield _Member(inner, content)
+
+
+def _check_count(number: int) -> None:
+    if number >= _MOST_MEMBERS:
+        raise ImportFailure(codes.BAD_ARCHIVE, f"It holds more than {_MOST_MEMBERS} files")
 
 
 def _check_name(name: str) -> None:

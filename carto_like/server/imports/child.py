@@ -35,6 +35,9 @@ def main() -> int:
         count = _serve(request)
     except Unreadable as unreadable:
         told = {"error": unreadable.code, "reason": unreadable.reason, "encoding": unreadable.encoding}
+    except (RecursionError, ValueError, TypeError, KeyError, LookupError) as error:
+        # Of a library that the file confused; its text may quote the file.
+        told = {"error": codes.LOAD_FAILED, "reason": f"The reader gave up ({type(error).__name__})"}
     except MemoryError:
         told = {"error": codes.LOAD_FAILED, "reason": "Reading it takes more memory than is allowed"}
     else:

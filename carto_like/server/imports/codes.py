@@ -50,6 +50,7 @@ UNKNOWN_ENCODING = 2002
 BAD_HEADER = 2003
 TOO_MANY_COLUMNS = 2004
 DUPLICATE_COLUMN = 2005
+BAD_NAME = 2006
 BAD_SHEET = 2008
 NOT_A_DATASET = 2010
 BAD_KEY = 2011
@@ -131,6 +132,7 @@ EXPLANATIONS: dict[int, Explanation] = {
         "There are too many columns", "A table has at most 1597 columns of its own."
     ),
     DUPLICATE_COLUMN: Explanation("Two columns have the same name", "Rename one of them."),
+    BAD_NAME: Explanation("A file name in the archive cannot be read", "Make it anew, with names in UTF-8."),
     BAD_SHEET: Explanation(
         "The spreadsheet cannot be read", "It may be damaged, or of an old kind: save it as .xlsx."
     ),

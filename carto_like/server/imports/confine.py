@@ -38,7 +38,7 @@ def _limit(kind: int, value: int) -> None:
 def _leave_network() -> None:
     """Move to a network namespace in which there is nothing, where the kernel lets us.
 
-    It is the second wall: no driver that can reach the network is loaded in the first place.
+    It is the second wall: what GDAL would ask for goes to a proxy that is not there.
     """
     if sys.platform != "linux":
         return
@@ -61,4 +61,6 @@ def without_secrets(package_parent: str) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
         "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+        # Where the kernel keeps us in its network: GeoJSON can name an address that GDAL would ask for a projection.
+        "GDAL_HTTP_PROXY": "127.0.0.1:9",
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -120,7 +119,7 @@ def access_of(given: Any) -> Access:
 def _mapping(given: Any, name: str) -> Mapping[str, Any]:
     if isinstance(given, str):
         try:
-            given = json.loads(given)
+            given = orjson.loads(given)
         except ValueError:
             raise ValueError(f"'{name}' must be a JSON object") from None
     if not isinstance(given, Mapping):

@@ -24,7 +24,13 @@ def forced_encoding(file_name: str) -> str | None:
         LookupError: it asks for one that does not exist.
     """
     match = _FORCED.search(file_name)
-    return codecs.lookup(match.group(1)).name if match else None
+    if match is None:
+        return None
+    found = codecs.lookup(match.group(1))
+    # rot13 and its like are none.
+    if not getattr(found, "_is_text_encoding", True):
+        raise LookupError(f"unknown encoding: {match.group(1)}")
+    return found.name
 
 
 def find_encoding(sample: bytes, *, is_whole: bool) -> str:

@@ -13,10 +13,11 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from email.message import Message
 from pathlib import Path
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from carto_like.server.imports import codes
 from carto_like.server.imports.addresses import Reach, Refused, UnknownHost, addresses_of
@@ -25,6 +26,8 @@ from carto_like.server.imports.filenames import name_of_download
 from carto_like.server.imports.seen import Fetched, Seen, seen_in
 
 _REDIRECTS = 5
+# RFC 3986, and the percent of what is quoted already.
+_KEPT_IN_PATHS = "%/?:@!$&'()*+,;=~[]"
 _REDIRECTING = (301, 302, 303, 307, 308)
 _BLOCK_BYTES = 256 * 1024
 _SILENCE_SECONDS = 30.0
@@ -106,11 +109,21 @@ class _Download:
         except Refused as error:
             reason = f"{error} is a private address, which this server does not ask"
             raise ImportFailure(codes.DOWNLOAD_FAILED, reason) from None
+        except ImportFailure as failure:
+            if failure.code == codes.WRONG_LENGTH and self._is_late():
+                raise ImportFailure(codes.TIMED_OUT) from failure
+            raise
         except http.client.IncompleteRead as error:
-            raise ImportFailure(codes.WRONG_LENGTH) from error
+            code = codes.TIMED_OUT if self._is_late() else codes.WRONG_LENGTH
+            raise ImportFailure(code) from error
         except (OSError, http.client.HTTPException) as error:
+            if self._is_late():
+                raise ImportFailure(codes.TIMED_OUT) from error
             # What it says may quote what the address's server sent, so the kind has to do.
             raise ImportFailure(codes.DOWNLOAD_FAILED, type(error).__name__) from error
+
+    def _is_late(self) -> bool:
+        return time.monotonic() >= self._deadline
 
     def _follow(self, url: str) -> Fetched:
         for _ in range(_REDIRECTS + 1):
@@ -121,14 +134,19 @@ class _Download:
             connection = self._connect(parts)
             # The connection forgets it when the other end is to close it.
             plug: socket.socket = connection.sock
+            # Who sends a byte now and then keeps a read from ever timing out.
+            watch = threading.Timer(max(0.0, self._deadline - time.monotonic()), _hang_up, [plug])
+            watch.daemon = True
+            watch.start()
             try:
                 response = self._ask(connection, parts)
                 location = response.headers.get("Location")
                 if response.status in _REDIRECTING and location:
-                    url = urljoin(url, location)
+                    url = _joined(url, location)
                     continue
                 return self._take(url, plug, response)
             finally:
+                watch.cancel()
                 connection.close()
         raise ImportFailure(codes.DOWNLOAD_FAILED, f"More than {_REDIRECTS} redirects")
 
@@ -167,9 +185,9 @@ class _Download:
         raise failure or OSError("no address")
 
     def _ask(self, connection: http.client.HTTPConnection, parts: SplitResult) -> http.client.HTTPResponse:
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        path = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_KEPT_IN_PATHS)
         headers = {**_HEADERS, **self._known.as_conditions()}
-        connection.request("GET", path.encode("ascii", "ignore").decode(), headers=headers)
+        connection.request("GET", path, headers=headers)
         return connection.getresponse()
 
     def _check_status(self, response: http.client.HTTPResponse) -> None:
@@ -223,3 +241,16 @@ def _has_more(plug: socket.socket, response: http.client.HTTPResponse) -> bool:
 
 def _message(response: http.client.HTTPResponse) -> Message:
     return response.headers
+
+
+def _joined(url: str, location: str) -> str:
+    """Where a redirect leads; what is not ASCII in it is UTF-8 as a rule."""
+    try:
+        return urljoin(url, location.encode("latin-1").decode("utf-8", "replace"))
+    except ValueError as error:
+        raise ImportFailure(codes.DOWNLOAD_FAILED, f"It redirects to what is no address: {error}") from None
+
+
+def _hang_up(plug: socket.socket) -> None:
+    with suppress(OSError):
+        plug.shutdown(socket.SHUT_RDWR)

@@ -87,13 +87,14 @@ def _geometry_of(metadata: dict[bytes, bytes]) -> tuple[str | None, int]:
         name = told.get("primary_column")
         column = told.get("columns", {}).get(name, {})
         encoding, crs = column.get("encoding", "WKB"), column.get("crs", {})
-    except (orjson.JSONDecodeError, AttributeError):
+        srid = _srid_of(crs)
+    except (orjson.JSONDecodeError, AttributeError, TypeError, ValueError):
         raise Unreadable(codes.UNKNOWN_TYPE, "Its metadata 'geo' cannot be read") from None
     if name is None:
         return None, _DEFAULT_SRID
     if encoding != "WKB":
         raise Unreadable(codes.UNKNOWN_TYPE, f"Its geometry is in the encoding '{encoding}', not WKB")
-    return str(name), _srid_of(crs)
+    return str(name), srid
 
 
 def _srid_of(crs: Any) -> int:

@@ -218,6 +218,8 @@ class _Parts:
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition"))
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
+        # A field without a value costs as much to keep as one with.
+        self._count(100 + len(self._name))
         file_name = options.get(b"filename")
         self._is_file = file_name is not None and self._name in _FILE_FIELDS
         if self._is_file:
@@ -230,10 +232,13 @@ class _Parts:
             if self._files == 1:
                 self._events.append(data[start:end])
             return
-        self._small += end - start
+        self._count(end - start)
+        self._text += data[start:end]
+
+    def _count(self, size: int) -> None:
+        self._small += size
         if self._small > _SMALL_BYTES:
             raise Problem(413, f"The parameters are larger than {_SMALL_BYTES} bytes")
-        self._text += data[start:end]
 
     def _part_ended(self) -> None:
         if not self._is_file:

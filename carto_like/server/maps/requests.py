@@ -16,6 +16,7 @@ from carto_like.server.services.mapviews import Viewer
 from .problems import MapProblem, bad
 
 _KEYS = ("api_key", "map_key")
+_DEEPEST = 64
 
 
 async def viewer_of(platform: Platform, request: Request, body: dict[str, Any] | None = None) -> Viewer:
@@ -99,4 +100,17 @@ def parsed(content: bytes | str, prefix: str) -> dict[str, Any]:
         raise bad(f"{prefix}{error}") from None
     if not isinstance(value, dict):
         raise bad(f"{prefix}the body must be an object")
+    if not _can_be_kept(value, _DEEPEST):
+        raise bad(f"{prefix}null characters and more than {_DEEPEST} levels are not allowed")
     return value
+
+
+def _can_be_kept(value: Any, depth: int) -> bool:
+    """Whether JSON is not too deep to be copied and written, and holds no text that PostgreSQL cannot."""
+    if isinstance(value, str):
+        return "\0" not in value
+    if isinstance(value, dict):
+        return depth > 0 and all(
+            "\0" not in name and _can_be_kept(part, depth - 1) for name, part in value.items()
+        )
+    return not isinstance(value, list) or (depth > 0 and all(_can_be_kept(part, depth - 1) for part in value))

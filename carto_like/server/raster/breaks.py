@@ -33,14 +33,15 @@ async def without_ramps(connection: Connection, sql: str, cartocss: str) -> tupl
         psycopg.errors.QueryCanceled: the data took too long.
     """
     found: dict[Breaks, Found] = {}
-    for breaks, error in wanted_breaks(cartocss).items():
+    wanted = await asyncio.to_thread(wanted_breaks, cartocss)
+    for breaks, error in wanted.items():
         try:
             found[breaks] = await _find(connection, sql, breaks)
         except psycopg.errors.QueryCanceled:
             raise
         except psycopg.Error as failure:
             _fail(error, failure)
-    return expand(cartocss, found)
+    return await asyncio.to_thread(expand, cartocss, found)
 
 
 def _fail(error: RampError, failure: psycopg.Error) -> NoReturn:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .drawing import Canvas
 
 MAX_SIDE = 8192
+_LARGE_PIXELS = 1024 * 1024
 GOOD_PNG = "png32"
 SMALL_PNG = "png8:m=h"
 
@@ -123,12 +124,20 @@ class Renderer:
             raise RasterUnavailable("PNG needs Mapnik: pip install 'carto-like[maps]'")
         self._features = features
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="raster")
+        # A large picture takes hundreds of megabytes from its first row to its last.
+        self._large = asyncio.Semaphore(threads)
 
     async def picture(self, layers: Sequence[Layer], view: View, *, png: str = SMALL_PNG) -> bytes:
         """Draw the layers as PNG, ``view.width * view.scale`` pixels wide; raises ``RenderError``.
 
         ``png`` is ``SMALL_PNG`` (256 colours) or ``GOOD_PNG`` (every colour).
         """
+        if view.width * view.height * view.scale**2 <= _LARGE_PIXELS:
+            return await self._picture(layers, view, png)
+        async with self._large:
+            return await self._picture(layers, view, png)
+
+    async def _picture(self, layers: Sequence[Layer], view: View, png: str) -> bytes:
         canvas = await self._canvas(view)
         backgrounds = [layer.style.background for layer in layers if layer.style.background]
         if backgrounds:

@@ -8,6 +8,7 @@ import shutil
 from typing import Any
 from uuid import UUID, uuid4
 
+import orjson
 from psycopg import sql
 from starlette.requests import Request
 from starlette.responses import Response
@@ -231,14 +232,16 @@ def _text(asked: dict[str, Any], name: str) -> str:
 def _flag(asked: dict[str, Any], name: str, default: bool) -> bool:
     """Only true and false count, as such or as words; anything else is as if it were not there."""
     value = asked.get(name)
-    word = value.lower() if isinstance(value, str) else value
-    return {"true": True, "false": False, True: True, False: False}.get(word, default)
+    if isinstance(value, bool):
+        return value
+    word = value.lower() if isinstance(value, str) else ""
+    return {"true": True, "false": False}.get(word, default)
 
 
 def _limits(given: Any) -> str:
     if isinstance(given, str) and given:
         try:
-            given = json.loads(given)
+            given = orjson.loads(given)
         except ValueError:
             raise Problem(400, "'user_defined_limits' must be JSON") from None
     return json.dumps(given if isinstance(given, dict) else {}, separators=(",", ":"))

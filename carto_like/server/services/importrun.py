@@ -117,6 +117,7 @@ async def _fail(imports: Imports, found: Import, failure: ImportFailure) -> None
         values |= {"state": COMPLETE, "tables_created_count": 0}
     # What a stranger sent may hold what PostgreSQL has no character for.
     values["error_reason"] = failure.reason.replace("\0", "")
+    reason = reason and reason.replace("\0", "")
     await imports.update(found.id, **values, answer_status=status, answer_reason=reason)
 
 

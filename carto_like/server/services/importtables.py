@@ -64,6 +64,7 @@ class Tables:
         self._strategy = strategy
         self._target = target
         self._count = 0
+        self._published: set[str] = set()
 
     async def from_parts(
         self, parts: Sequence[Part], readers: Readers, *, only_one: bool = False
@@ -139,7 +140,8 @@ class Tables:
     async def _skip_existing(self, stem: str) -> None:
         if self._strategy != "skip":
             return
-        if clean_table_name(stem) in await taken_names(self._session, self._account):
+        name = clean_table_name(stem)
+        if name in await taken_names(self._session, self._account) and name not in self._published:
             raise ImportFailure(codes.ALL_SKIPPED)
 
     def _loader(self) -> Loader:
@@ -156,6 +158,7 @@ class Tables:
         )
         row = await cursor.fetchone()
         assert row is not None, "a SELECT without FROM answers one row"
+        self._published.add(name)
         return Made(row[0], name)
 
     async def _name(self, stage: str, wanted: str) -> str:
@@ -164,7 +167,8 @@ class Tables:
             await take_place(session, account, stage, self._target)
             await rename_belongings(session, account, stage, self._target.name)
             return self._target.name
-        overwrite = self._strategy == "overwrite"
+        # Two files of one name in one archive are two tables.
+        overwrite = self._strategy == "overwrite" and clean_table_name(wanted) not in self._published
         return (await publish(session, account, stage, wanted, overwrite=overwrite))[0]
 
     async def _name_columns(self, table: sql.Identifier) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -14,7 +15,7 @@ from carto_like.server import raster
 from carto_like.server.maps.config import Layer
 from carto_like.server.maps.coordinates import Bounds, Tile
 from carto_like.server.maps.plain import plain_style
-from carto_like.server.maps.problems import bad, told
+from carto_like.server.maps.problems import RENDER_TIMEOUT, MapProblem, bad, told
 from carto_like.server.platform import Platform
 from carto_like.server.pool import Connection
 from carto_like.server.services.mapplans import LayerPlan
@@ -55,6 +56,7 @@ class Drawing:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+        self._seconds = platform.settings.limits.map_timeout or None
 
     async def picture(self, view: View, layers: Sequence[Layer], frame: Frame, media_type: str) -> Content:
         """The layers over each other.
@@ -79,7 +81,10 @@ class Drawing:
                     source = _source(plan, frame.tile, canvas)
                     rows = raster.fetch(sessions[plan.role], source, canvas, plan.style.columns)
                     parts.append(raster.Layer(plan.style, rows))
-                return Content(await renderer.picture(parts, canvas, png=frame.png), media_type)
+                drawing = renderer.picture(parts, canvas, png=frame.png)
+                return Content(await asyncio.wait_for(drawing, self._seconds), media_type)
+        except asyncio.TimeoutError as error:
+            raise MapProblem(429, RENDER_TIMEOUT, kind="limit", more={"subtype": "render"}) from error
         except raster.RenderError as error:
             raise bad(str(error), "tile") from error
         except (psycopg.Error, Stopped) as error:
@@ -98,7 +103,10 @@ class Drawing:
         try:
             async with reading(self._platform, view.account, plan.role) as conn:
                 rows = raster.fetch(conn, source, canvas, columns)
-                found = await renderer.grid(raster.Layer(plan.style, rows), canvas, layer.interactivity)
+                drawing = renderer.grid(raster.Layer(plan.style, rows), canvas, layer.interactivity)
+                found = await asyncio.wait_for(drawing, self._seconds)
+        except asyncio.TimeoutError as error:
+            raise MapProblem(429, RENDER_TIMEOUT, kind="limit", more={"subtype": "render"}) from error
         except raster.RenderError as error:
             raise bad(str(error), "tile") from error
         except (psycopg.Error, Stopped) as error:

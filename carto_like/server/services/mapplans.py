@@ -85,6 +85,11 @@ class Plan:
         return max((round(when.timestamp() * 1000) for when in self.updates.values()), default=0)
 
     @property
+    def changes(self) -> tuple[tuple[Table, datetime], ...]:
+        """When each table last changed: one that was changed by a long transaction may not be the newest."""
+        return tuple(sorted(self.updates.items()))
+
+    @property
     def is_tracked(self) -> bool:
         """Whether every change of the tables shows in :attr:`version`."""
         return len(self.updates) == len(self.tables)
@@ -126,11 +131,23 @@ async def _of_role(
         async with reading(platform, account, role) as conn:
             for layer in layers:
                 style = await _style(layer)
+                await check_layer(platform, account, conn, layer, role)
                 found[layer.index], read = await _layer(conn, layer, role, style)
                 tables |= read
             return found, tables, conn.pgconn.db.decode()
     except (psycopg.Error, Stopped) as error:
         raise told(error, styled=layer.is_styled, more=layer.context) from error
+
+
+async def check_layer(
+    platform: Platform, account: Account, conn: Connection, layer: Layer, role: str
+) -> set[Table]:
+    """The tables that a layer's SQL reads, before any of it is run; raises the 403 for the system's own."""
+    analysis = Analysis()
+    await _explain(conn, with_tokens(layer.sql), analysis)
+    hard = platform.settings.hard_system_tables
+    check_system_tables(analysis.tables, is_master=role == account.role, hard=hard)
+    return analysis.tables
 
 
 async def _layer(

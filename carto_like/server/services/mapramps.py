@@ -14,6 +14,7 @@ from carto_like.server.maps.config import read_config
 from carto_like.server.maps.problems import MapProblem, told
 from carto_like.server.platform import Platform
 from carto_like.server.raster import without_ramps
+from carto_like.server.services.mapplans import check_layer
 from carto_like.server.services.mapsession import reading
 from carto_like.server.sqlapi.guard import Stopped
 
@@ -43,6 +44,7 @@ async def expanded(
         own = account.role if layer.index in signed else role
         try:
             async with reading(platform, account, own) as conn:
+                await check_layer(platform, account, conn, layer, own)
                 sheet, rules = await without_ramps(conn, layer.sql, layer.options["cartocss"])
         except CartoCssError as error:
             ramp = isinstance(error, RampError)

@@ -20,6 +20,7 @@ from carto_like.server.services.mapviews import MapViews, View, Viewer
 
 _NOT_FOUND = "Template '{name}' of user '{user}' not found"
 _KEYS = ("api_key", "map_key")
+_MOST_LAYERS = 200
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,8 @@ class Maps:
             named = await self._named(account, layer["options"])
             signed += range(len(layers), len(layers) + len(named))
             layers += named
+            if len(layers) > _MOST_LAYERS:
+                raise bad(f"A map has at most {_MOST_LAYERS} layers", "layer")
         return {**config, "layers": layers}
 
     async def _named(self, account: Account, options: Mapping[str, Any]) -> list[Any]:
@@ -128,8 +131,12 @@ def _check_outline(config: Mapping[str, Any]) -> None:
     """Check what must be right before layers of templates can be put in place."""
     layers = config.get("layers")
     if isinstance(layers, list):
-        named = [layer for layer in layers if isinstance(layer, dict) and layer.get("type") == "named"]
-        bare = [{**layer, "type": "plain"} if layer in named else layer for layer in layers]
+        if len(layers) > _MOST_LAYERS:
+            raise bad(f"A map has at most {_MOST_LAYERS} layers, not {len(layers)}", "layer")
+        bare = [
+            {**layer, "type": "plain"} if isinstance(layer, dict) and layer.get("type") == "named" else layer
+            for layer in layers
+        ]
         config = {**config, "layers": bare}
     read_config(config)
 

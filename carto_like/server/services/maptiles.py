@@ -56,10 +56,12 @@ class Tiles:
         Raises:
             Problem: layers or a format that the map does not have, or what its SQL meets.
         """
-        key = (view.account.id, view.map_id, view.role, view.version, wanted)
+        layers = self._chosen(view, wanted)
+        # By the layers themselves: an address can name them in any number of ways.
+        drawn = (wanted.tile, wanted.format, wanted.scale, *(layer.index for layer in layers))
+        key = (view.account.id, view.map_id, view.role, view.version, view.plan.changes, drawn)
         content = self._kept.get(key)
         if content is None:
-            layers = self._chosen(view, wanted)
             content = await self._flights.run(key, lambda: self._drawn(view, wanted, layers))
             if view.may_be_kept:
                 self._kept.put(key, content)
@@ -68,13 +70,15 @@ class Tiles:
     async def picture(self, view: View, frame: Frame, layers: str, *, jpeg: bool) -> Content:
         """A static picture of any part of the world."""
         found = chosen(view.config, layers, vector=False)
-        key = (view.account.id, view.map_id, view.role, view.version, frame, layers, jpeg)
+        drawn = (frame, jpeg, *(layer.index for layer in found))
+        key = (view.account.id, view.map_id, view.role, view.version, view.plan.changes, drawn)
         content = self._kept.get(key)
         if content is None:
             self._check_styles(found)
             media_type = "image/jpeg" if jpeg else "image/png"
+            shown = [layer for layer in found if layer.is_shown_at(frame.tile.z) and layer.type != "http"]
             content = await self._flights.run(
-                key, lambda: self._pictures.picture(view, found, frame, media_type)
+                key, lambda: self._pictures.picture(view, shown, frame, media_type)
             )
             if view.may_be_kept:
                 self._kept.put(key, content)
@@ -116,12 +120,13 @@ class Tiles:
     def _check_styles(self, layers: Sequence[Layer]) -> None:
         if any(layer.type == "mapnik" and not layer.is_styled for layer in layers):
             raise bad("Unsupported format: 'cartocss' option is missing for png", "tile")
-        for layer in layers:
+        others = [layer for layer in layers if layer.type != "http"]
+        for layer in others or layers:
             if layer.type not in ("mapnik", "plain"):
                 raise bad(f"Type for layer '{layer.type}' not supported", "layer", **layer.context)
 
     async def _drawn(self, view: View, wanted: Wanted, layers: Sequence[Layer]) -> Content:
-        shown = [layer for layer in layers if layer.is_shown_at(wanted.tile.z)]
+        shown = [layer for layer in layers if layer.is_shown_at(wanted.tile.z) and layer.type != "http"]
         if wanted.format == "mvt":
             plans = [view.plan.layers[layer.index] for layer in shown]
             return Content(await self._vector(view, plans, wanted.tile), "application/x-protobuf")

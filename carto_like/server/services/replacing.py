@@ -93,6 +93,9 @@ async def overwrite_table(session: Connection, account: Account, stage: str, nam
     """
     old, new = _names(account, name, stage)
     async with _replacing(session, name, old):
+        row = await (await session.execute(_STATE, (old,))).fetchone()
+        if row is not None and row[1]:
+            raise ImportFailure(codes.IN_USE, f"{name} has row security, which would be lost")
         await _check_columns(session, old, new)
         given, made = (
             await _statements(session, _GIVEN, old, new),

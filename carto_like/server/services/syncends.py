@@ -18,7 +18,7 @@ _LONGEST_WAIT = timedelta(days=1)
 _GONE, _CLOSED = (404, 410), (401, 403)
 _ENDED = """
 SELECT s.id, s.seconds, s.retried_times, i.state, i.error_code, i.error_reason, i.answer_status,
-       i.seen, d.id AS dataset_id
+       i.seen, d.id AS dataset_id, s.source = i.source AS is_current
 FROM carto_like.imports i
 JOIN carto_like.synchronizations s ON s.id = i.synchronization_id AND s.import_id = i.id
 LEFT JOIN carto_like.datasets d ON d.table_id = i.table_id
@@ -54,7 +54,8 @@ async def note_end(connection: Connection, import_id: UUID) -> None:
     seconds = timedelta(seconds=ended["seconds"])
     # A first run that made nothing would have nothing to follow the source.
     if ended["state"] == "complete":
-        seen = ended["seen"] or {}
+        # What was seen of another address says nothing about the one that it has now.
+        seen = (ended["seen"] or {}) if ended["is_current"] else {}
         values |= {name: seen.get(name) for name in ("etag", "modified_at", "digest")}
         await connection.execute(_SUCCESS, {**values, "wait": seconds})
         return
