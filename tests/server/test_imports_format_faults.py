@@ -257,3 +257,47 @@ def test_limits_hold_for_what_was_in_an_archive(strict: Api) -> None:
     assert failed(strict, "r.csv.gz", gzip.compress(rows)) == 6668
     assert failed(strict, "r.gpkg", (FILES / "places.gpkg").read_bytes()) == 6668
     assert failed(strict, "big.zip", archive_of("big.csv", bytes(3_000_000))) == 6666
+
+
+def test_headers_of_archives_are_bounded_too(api: Api) -> None:
+    """A name of any length would be read into memory; what is left out is unpacked all the same."""
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w:gz", format=tarfile.GNU_FORMAT) as archive:
+        info = tarfile.TarInfo("a" * 3_000_000 + ".csv")
+        archive.addfile(info)
+    assert failed(api, "names.tar.gz", sink.getvalue()) == 1003
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w:gz") as archive:
+        info = tarfile.TarInfo("left_out.pdf")
+        info.size = 300 << 20
+        archive.addfile(info, io.BytesIO(bytes(info.size)))
+    assert failed(api, "padding.tar.gz", sink.getvalue()) == 6666
+
+
+def test_files_of_one_name_are_two_tables_whatever_the_strategy(api: Api) -> None:
+    twins = zipped(**{"a/twin.csv": b"n\n1\n", "b/twin.csv": b"n\n2\n"})
+    for strategy in ("overwrite", "skip"):
+        rows_of(api, "DROP TABLE IF EXISTS twin")
+        rows_of(api, "DROP TABLE IF EXISTS twin_1")
+        end = upload(api, "twins.zip", twins, collision_strategy=strategy)
+        assert (end["state"], end["tables_created_count"]) == ("complete", 2)
+        assert rows_of(api, "SELECT n FROM twin UNION ALL SELECT n FROM twin_1 ORDER BY n") == [
+            {"n": 1},
+            {"n": 2},
+        ]
+
+
+def test_a_table_with_row_security_is_not_overwritten(api: Api) -> None:
+    assert imported(api, "guarded.csv", b"n\n1\n") == "guarded"
+    rows_of(api, "ALTER TABLE guarded ENABLE ROW LEVEL SECURITY")
+    end = upload(api, "guarded.csv", b"n\n2\n", collision_strategy="overwrite")
+    assert (end["state"], end["error_code"]) == ("failure", 2013)
+    assert rows_of(api, "SELECT n FROM guarded") == [{"n": 1}]
+
+
+def test_parameters_of_odd_types_are_as_if_they_were_not_there(api: Api) -> None:
+    for odd in ([], {}, 1.5, None):
+        response = api.post("api/v1/imports", json={"type_guessing": odd, "sql": "SELECT 1 AS n"})
+        assert response.status_code == 200, response.text
+    deep = api.post("api/v1/imports", data={"user_defined_limits": "[" * 20_000, "sql": "SELECT 1"})
+    assert deep.status_code == 400

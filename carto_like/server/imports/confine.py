@@ -61,6 +61,6 @@ def without_secrets(package_parent: str) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
         "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-        # Where the kernel keeps us in its network: GeoJSON can name an address that GDAL would ask for a projection.
+        # Where the kernel keeps us in its network, GDAL would ask any address for the projection of GeoJSON.
         "GDAL_HTTP_PROXY": "127.0.0.1:9",
     }

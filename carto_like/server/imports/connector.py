@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
+import orjson
+
 POSTGRES: Final = "postgres"
 PROVIDERS: Final = {
     "postgres": "PostgreSQL",

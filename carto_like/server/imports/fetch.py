@@ -216,6 +216,8 @@ class _Download:
                 self._patience()
                 digest.update(block)
                 file.write(block)
+        # An answer that was broken off because its time was up looks like one that has ended.
+        self._patience()
         if announced is not None and received != announced:
             raise ImportFailure(codes.WRONG_LENGTH, f"{received} bytes came, {announced} were announced")
         if announced is not None and _has_more(plug, response):

@@ -101,7 +101,7 @@ def parsed(content: bytes | str, prefix: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise bad(f"{prefix}the body must be an object")
     if not _can_be_kept(value, _DEEPEST):
-        raise bad(f"{prefix}null characters and more than {_DEEPEST} levels are not allowed")
+        raise bad(f"{prefix}NUL characters and more than {_DEEPEST} levels are not allowed")
     return value
 
 

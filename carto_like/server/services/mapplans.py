@@ -85,11 +85,6 @@ class Plan:
         return max((round(when.timestamp() * 1000) for when in self.updates.values()), default=0)
 
     @property
-    def changes(self) -> tuple[tuple[Table, datetime], ...]:
-        """When each table last changed: one that was changed by a long transaction may not be the newest."""
-        return tuple(sorted(self.updates.items()))
-
-    @property
     def is_tracked(self) -> bool:
         """Whether every change of the tables shows in :attr:`version`."""
         return len(self.updates) == len(self.tables)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -58,8 +58,9 @@ class Tiles:
         """
         layers = self._chosen(view, wanted)
         # By the layers themselves: an address can name them in any number of ways.
-        drawn = (wanted.tile, wanted.format, wanted.scale, *(layer.index for layer in layers))
-        key = (view.account.id, view.map_id, view.role, view.version, view.plan.changes, drawn)
+        indices = tuple(layer.index for layer in layers)
+        drawn = replace(wanted, layers=None)
+        key = (view.account.id, view.map_id, view.role, view.version, indices, drawn)
         content = self._kept.get(key)
         if content is None:
             content = await self._flights.run(key, lambda: self._drawn(view, wanted, layers))
@@ -71,7 +72,7 @@ class Tiles:
         """A static picture of any part of the world."""
         found = chosen(view.config, layers, vector=False)
         drawn = (frame, jpeg, *(layer.index for layer in found))
-        key = (view.account.id, view.map_id, view.role, view.version, view.plan.changes, drawn)
+        key = (view.account.id, view.map_id, view.role, view.version, drawn)
         content = self._kept.get(key)
         if content is None:
             self._check_styles(found)
