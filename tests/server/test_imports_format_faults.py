@@ -296,7 +296,8 @@ def test_a_table_with_row_security_is_not_overwritten(api: Api) -> None:
 
 
 def test_parameters_of_odd_types_are_as_if_they_were_not_there(api: Api) -> None:
-    for odd in ([], {}, 1.5, None):
+    odds: list[object] = [[], {}, 1.5, None]
+    for odd in odds:
         response = api.post("api/v1/imports", json={"type_guessing": odd, "sql": "SELECT 1 AS n"})
         assert response.status_code == 200, response.text
     deep = api.post("api/v1/imports", data={"user_defined_limits": "[" * 20_000, "sql": "SELECT 1"})
