@@ -1,10 +1,31 @@
-"""Processes of this machine, by number."""
+"""Processes of this machine: starting them, and knowing them by number."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
+import threading
 from pathlib import Path
+from typing import Any
+
+_POLL_SECONDS = 0.005
+_starting = threading.Lock()
+
+
+async def start(*command: str, **options: Any) -> asyncio.subprocess.Process:
+    """Start a process that this event loop looks after; options as for ``asyncio.create_subprocess_exec``.
+
+    Raises:
+        OSError: the machine has no room for another process.
+    """
+    # Two of uvloop's loops in one process, as tests have them, may not start processes at the same time.
+    while not _starting.acquire(blocking=False):
+        await asyncio.sleep(_POLL_SECONDS)
+    try:
+        return await asyncio.create_subprocess_exec(*command, **options)
+    finally:
+        _starting.release()
 
 
 def is_alive(pid: int) -> bool:

@@ -16,6 +16,7 @@ import psycopg
 
 import carto_like
 from carto_like.pure.pgtext import without_semicolon
+from carto_like.server import processes
 from carto_like.server.errors import Problem
 from carto_like.server.formats import outcome
 from carto_like.server.formats.frames import END, frame
@@ -82,7 +83,7 @@ async def _start_process(folder: Path) -> asyncio.subprocess.Process:
         "OGR_SQLITE_SYNCHRONOUS": "OFF",
     }
     with (folder / outcome.LOG).open("wb") as log:
-        return await asyncio.create_subprocess_exec(
+        return await processes.start(
             *(sys.executable, "-W", "ignore", "-s", "-m", _WRITER),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import re
 import sys
@@ -19,11 +20,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import carto_like
+from carto_like.server import processes
 from carto_like.server.imports import codes, guessing
 from carto_like.server.imports.codes import ImportFailure
 from carto_like.server.imports.confine import without_secrets
 from carto_like.server.imports.formats import DRIVERS
 from carto_like.server.settings import Limits
+
+logger = logging.getLogger(__name__)
 
 BLOCK_BYTES = 256 * 1024
 _BREATH_SECONDS = 0.05
@@ -229,11 +233,16 @@ class Readers:
 
     async def _prepare(self) -> None:
         while len(self._spares) < _SPARES and not self._closed:
-            self._spares.append(await self._start())
+            try:
+                self._spares.append(await self._start())
+            except OSError as error:
+                # Whoever needs a child will try again, and be told if that fails too.
+                logger.warning("No process could be started for the next imports: %s", error)
+                return
 
     async def _start(self) -> Process:
         may_use = (self._limits.import_memory_bytes, round(self._limits.import_timeout))
-        return await asyncio.create_subprocess_exec(
+        return await processes.start(
             *_COMMAND,
             *map(str, may_use),
             stdin=PIPE,
