@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any
 
 import requests
 
-from carto_like.core.client import Client
-from carto_like.core.clock import SYSTEM_CLOCK, Clock
+from carto_like._importing import DONE_STATES, WAITING_STATES, DatasetJob
 from carto_like.core.fields import BooleanField, CharField, DictField, IntegerField
-from carto_like.core.jobs import wait
-from carto_like.core.retry import Retry
 from carto_like.exceptions import (
     CartoConfigurationException,
-    CartoException,
     CartoJobFailed,
-    CartoJobTimeout,
     CartoResponseFormatException,
     wrapped,
 )
 from carto_like.paginators import CartoPaginator
-from carto_like.resources import AsyncResource, Manager
+from carto_like.resources import Manager
 
 if TYPE_CHECKING:
     from carto_like.datasets import Dataset
@@ -32,17 +26,6 @@ __all__ = ["API_ENDPOINT", "API_VERSION", "FileImportJob", "FileImportJobManager
 
 API_VERSION = "v1"
 API_ENDPOINT = "api/{api_version}/imports/"
-
-WAITING_STATES = frozenset(
-    {"enqueued", "queued", "pending", "uploading", "unpacking", "importing", "guessing", "geocoding"}
-    | {"created", "syncing"}
-)
-DONE_STATES = frozenset({"complete", "success"})
-
-# Small files take less than a tenth of a second.
-_FIRST_INTERVAL, _LONGEST_INTERVAL = 0.05, 10.0
-# Waiting goes on through outages and limits of the rate that would end a single request.
-_PATIENT = Retry(attempts=8, backoff=1.0)
 
 Archive = str | bytes | os.PathLike[str] | IO[bytes] | None
 """A path, an http or https address, an open file, or nothing when a parameter names the source."""
@@ -68,7 +51,7 @@ class ImportFailed(CartoJobFailed):
         self.source: str | None = told.get("source")
 
 
-class FileImportJob(AsyncResource):
+class FileImportJob(DatasetJob):
     """One import; it starts with the first of :meth:`run`, :meth:`get_id`, :meth:`refresh`, :meth:`wait`.
 
     >>> job = FileImportJob("trees.csv", auth_client)
@@ -115,6 +98,8 @@ class FileImportJob(AsyncResource):
         id_field = "item_queue_id"
         name_field = "id"
 
+    _failed_class = ImportFailed
+
     def __init__(self, archive: Archive, auth_client: Any, **kwargs: Any) -> None:
         super().__init__(auth_client)
         self._params = kwargs
@@ -122,19 +107,6 @@ class FileImportJob(AsyncResource):
         if self._path is not None:
             # Where the mistake is, not where the job is started.
             open(self._path, "rb").close()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} item_queue_id={self.item_queue_id!r}>"
-
-    # Comparing jobs must not start them.
-    def __eq__(self, other: object) -> bool:
-        return self is other or (self._is_started and super().__eq__(other))
-
-    def __hash__(self) -> int:
-        return super().__hash__() if self._is_started else object.__hash__(self)
-
-    def __str__(self) -> str:
-        return self.id or repr(self)
 
     def get_id(self) -> str | None:
         """The job's id; asking for it starts a job that has something to import."""
@@ -154,68 +126,13 @@ class FileImportJob(AsyncResource):
             CartoConfigurationException: it has been started, and these parameters would come too late.
             CartoException: the server refused.
         """
-        if self._is_started:
-            if import_params:
-                text = f"{self!r} has been started: give {', '.join(sorted(import_params))} before"
-                raise CartoConfigurationException(text)
+        if not self._is_to_start(import_params):
             return
         params = {**self._params, **import_params}
         with wrapped(self.client):
             self._start(params)
         if self.item_queue_id is None:
             raise CartoResponseFormatException("The server's answer does not name the import")
-
-    def refresh(self) -> None:
-        """Read the state of the job, which starts it when that has not been done.
-
-        Raises:
-            CartoException: it cannot be read.
-        """
-        self._read({})
-
-    def wait(
-        self,
-        timeout: float | None = None,
-        progress: Callable[[FileImportJob], object] | None = None,
-        *,
-        interval: float = _FIRST_INTERVAL,
-        longest: float = _LONGEST_INTERVAL,
-        clock: Clock = SYSTEM_CLOCK,
-    ) -> Dataset:
-        """The dataset that the import makes, when it is there.
-
-        Args:
-            timeout: seconds to wait; None for as long as it takes.
-            progress: called with the job whenever its ``state`` is another one.
-            interval: seconds before the second look; the time between looks grows.
-            longest: seconds that it grows to.
-            clock: where time comes from.
-
-        Raises:
-            ImportFailed: no dataset was made; ``code``, ``title`` and ``what_about`` tell why.
-            CartoJobTimeout: it has not ended in time; it goes on, and can be waited for again.
-        """
-        shown: list[str | None] = []
-
-        def read() -> FileImportJob:
-            self._read({"retry": _PATIENT} if isinstance(self.client, Client) else {})
-            if progress is not None and shown[-1:] != [self.state]:
-                shown.append(self.state)
-                progress(self)
-            return self
-
-        wait(
-            read,
-            is_done=lambda job: job.state in DONE_STATES,
-            failure=_failure_of,
-            interval=interval,
-            longest=longest,
-            timeout=timeout,
-            clock=clock,
-            failed=ImportFailed,
-            timed_out=CartoJobTimeout,
-        )
-        return self.get_dataset()
 
     def get_dataset(self) -> Dataset:
         """The dataset that was made; the map of ``create_vis`` is another thing, ``visualization_id``.
@@ -243,20 +160,14 @@ class FileImportJob(AsyncResource):
         super().load(body)
 
     @property
-    def _is_started(self) -> bool:
-        return self.item_queue_id is not None
-
-    @property
     def _has_source(self) -> bool:
         given = (self._url, self._path, self._stream, self._params.get("sql"), self._params.get("table_copy"))
         return any(value is not None for value in given) or "connection" in self._params
 
-    def _read(self, options: dict[str, Any]) -> None:
-        if self.get_id() is None:
-            raise CartoException(f"{type(self).__name__} has no id: run it first")
-        endpoint = self.get_resource_endpoint()
-        assert endpoint is not None
-        self.send(endpoint, "get", **options)
+    def _failure(self) -> str | None:
+        if self.state in WAITING_STATES or (self.state in DONE_STATES and self.success is not False):
+            return None
+        return _explained(self, f"the import ended in state {self.state!r}")
 
     def _start(self, params: dict[str, Any]) -> requests.Response:
         endpoint = self.get_collection_endpoint()
@@ -316,12 +227,6 @@ def _as_parameter(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
     return json.dumps(value) if isinstance(value, (dict, list)) else value
-
-
-def _failure_of(job: FileImportJob) -> str | None:
-    if job.state in WAITING_STATES or (job.state in DONE_STATES and job.success is not False):
-        return None
-    return _explained(job, f"the import ended in state {job.state!r}")
 
 
 def _explained(job: FileImportJob, otherwise: str) -> str:

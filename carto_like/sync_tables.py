@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import requests
 
-from carto_like.core.client import Client
-from carto_like.core.clock import SYSTEM_CLOCK, Clock
+from carto_like._importing import DONE_STATES, WAITING_STATES, DatasetJob
 from carto_like.core.fields import BooleanField, CharField, DateTimeField, IntegerField
-from carto_like.core.jobs import wait
-from carto_like.core.retry import Retry
 from carto_like.exceptions import (
     CartoConfigurationException,
     CartoException,
-    CartoJobTimeout,
     CartoResponseFormatException,
     wrapped,
 )
-from carto_like.file_import import DONE_STATES, WAITING_STATES, ImportFailed
+from carto_like.file_import import ImportFailed
 from carto_like.paginators import CartoPaginator
-from carto_like.resources import AsyncResource, Manager
+from carto_like.resources import Manager
 
 if TYPE_CHECKING:
     from carto_like.datasets import Dataset
@@ -32,12 +27,8 @@ API_VERSION = "v1"
 API_ENDPOINT = "api/{api_version}/synchronizations/"
 API_FORCE_SYNC_SUFFIX = "sync_now"
 
-_FIRST_INTERVAL, _LONGEST_INTERVAL = 0.05, 10.0
-# Waiting goes on through outages and limits of the rate that would end a single request.
-_PATIENT = Retry(attempts=8, backoff=1.0)
 
-
-class SyncTableJob(AsyncResource):
+class SyncTableJob(DatasetJob):
     """One synchronization; it starts with the first of :meth:`run`, :meth:`get_id`, :meth:`refresh`.
 
     >>> job = SyncTableJob("https://example.com/trees.csv", 3600, auth_client)
@@ -95,6 +86,8 @@ class SyncTableJob(AsyncResource):
             *("user_id", "visualization_id"),
         )
 
+    _failed_class = ImportFailed
+
     def __init__(self, url: str | None, interval: int | None, auth_client: Any, **kwargs: Any) -> None:
         super().__init__(auth_client)
         if url is not None and not _is_address(url):
@@ -105,19 +98,6 @@ class SyncTableJob(AsyncResource):
             self.url = url
         if interval is not None:
             self.interval = interval
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} id={self.id!r}>"
-
-    # Comparing jobs must not start them.
-    def __eq__(self, other: object) -> bool:
-        return self is other or (self.id is not None and super().__eq__(other))
-
-    def __hash__(self) -> int:
-        return object.__hash__(self) if self.id is None else super().__hash__()
-
-    def __str__(self) -> str:
-        return self.id or repr(self)
 
     def get_id(self) -> str | None:
         """The synchronization's id; asking for it starts one that has a source."""
@@ -137,10 +117,7 @@ class SyncTableJob(AsyncResource):
             CartoConfigurationException: it has been started, and these parameters would come too late.
             CartoException: the server refused.
         """
-        if self.id is not None:
-            if import_params:
-                text = f"{self!r} has been started: give {', '.join(sorted(import_params))} before"
-                raise CartoConfigurationException(text)
+        if not self._is_to_start(import_params):
             return
         params = {**self._params, **import_params}
         connection = params.pop("connection", None) or {}
@@ -167,50 +144,6 @@ class SyncTableJob(AsyncResource):
         with wrapped(self.client):
             self.send(self.get_force_sync_endpoint(), "put")
 
-    def wait(
-        self,
-        timeout: float | None = None,
-        progress: Callable[[SyncTableJob], object] | None = None,
-        *,
-        interval: float = _FIRST_INTERVAL,
-        longest: float = _LONGEST_INTERVAL,
-        clock: Clock = SYSTEM_CLOCK,
-    ) -> Dataset:
-        """The dataset, when the run that waits or is under way has ended.
-
-        Args:
-            timeout: seconds to wait; None for as long as it takes.
-            progress: called with the synchronization whenever its ``state`` is another one.
-            interval: seconds before the second look; the time between looks grows.
-            longest: seconds that it grows to.
-            clock: where time comes from.
-
-        Raises:
-            ImportFailed: the run failed; ``code`` and ``what_about`` tell why. The server tries again.
-            CartoJobTimeout: it has not ended in time; it goes on, and can be waited for again.
-        """
-        shown: list[str | None] = []
-
-        def read() -> SyncTableJob:
-            self._read({"retry": _PATIENT} if isinstance(self.client, Client) else {})
-            if progress is not None and shown[-1:] != [self.state]:
-                shown.append(self.state)
-                progress(self)
-            return self
-
-        wait(
-            read,
-            is_done=lambda job: job.state in DONE_STATES,
-            failure=_failure_of,
-            interval=interval,
-            longest=longest,
-            timeout=timeout,
-            clock=clock,
-            failed=ImportFailed,
-            timed_out=CartoJobTimeout,
-        )
-        return self.get_dataset()
-
     def get_dataset(self) -> Dataset:
         """The dataset that follows the source.
 
@@ -224,14 +157,6 @@ class SyncTableJob(AsyncResource):
             raise CartoException(f"{self!r} has made no dataset yet")
         return DatasetManager(self.client).get(identity)
 
-    def refresh(self) -> None:
-        """Read the synchronization, which starts it when that has not been done.
-
-        Raises:
-            CartoException: it cannot be read.
-        """
-        self._read({})
-
     def delete(self) -> requests.Response | None:
         """End the synchronization, while its dataset stays; None, and no request, when it was not started."""
         return None if self.id is None else super().delete()
@@ -241,12 +166,11 @@ class SyncTableJob(AsyncResource):
         """What went wrong in the last run, in the shape in which imports tell it."""
         return {"what_about": self.error_message} if self.error_message else {}
 
-    def _read(self, options: dict[str, Any]) -> None:
-        if self.get_id() is None:
-            raise CartoException(f"{type(self).__name__} has no id: run it first")
-        endpoint = self.get_resource_endpoint()
-        assert endpoint is not None
-        self.send(endpoint, "get", **options)
+    def _failure(self) -> str | None:
+        if self.state in WAITING_STATES | DONE_STATES:
+            return None
+        code = "" if self.error_code is None else f" (error {self.error_code})"
+        return (self.error_message or f"the synchronization is in state {self.state!r}") + code
 
 
 class SyncTableJobManager(Manager[SyncTableJob]):
@@ -282,10 +206,3 @@ class SyncTableJobManager(Manager[SyncTableJob]):
 
 def _is_address(url: Any) -> bool:
     return isinstance(url, str) and url.lower().startswith(("http://", "https://"))
-
-
-def _failure_of(job: SyncTableJob) -> str | None:
-    if job.state in WAITING_STATES | DONE_STATES:
-        return None
-    code = "" if job.error_code is None else f" (error {job.error_code})"
-    return (job.error_message or f"the synchronization is in state {job.state!r}") + code
