@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from carto_like.server.programs import find_programs
 
 _SERVE = (sys.executable, "-m", "carto_like.cli", "serve")
 _STOP_SECONDS = 60.0
+# A server that waits takes less CPU time than this from one look to the next.
+_SETTLE_SECONDS, _LOOK_SECONDS, _IDLE_CPU = 10.0, 0.25, 0.02
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -71,8 +74,16 @@ class Platform:
             return cursor.fetchall() if cursor.description else []
 
     def settle(self) -> None:
-        """Write out what earlier transfers left behind, so that the next one does not pay for it."""
+        """Let what earlier transfers left behind be done, so that the next one does not pay for it.
+
+        That is what is not written yet, and the processes that the server makes ready for the next file.
+        """
         self.admin("CHECKPOINT")
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        last, now = -1.0, self.cpu()[0]
+        while now - last > _IDLE_CPU and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+            last, now = now, self.cpu()[0]
 
     def processes(self) -> tuple[list[int], list[int]]:
         """Process ids of the server, and of its database."""

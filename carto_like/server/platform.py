@@ -39,7 +39,7 @@ class Platform:
         users = Users(database, secrets, default_quota=settings.limits.quota_bytes)
         readers, pictures = (
             Readers(settings.limits),
-            Pictures(settings.limits.map_threads, settings.limits.map_rows),
+            Pictures(settings.limits.map_threads, settings.limits.map_rows, settings.limits.map_bytes),
         )
         return cls(settings, database, secrets, users, metrics, Jobs(database), readers, pictures)
 
@@ -60,11 +60,11 @@ class Platform:
     def start_worker(self) -> None:
         """Run jobs in this process, until it is closed."""
         self.jobs.start_worker(self)
-        self.readers.warm_up()
+        self.readers.children.warm_up()
 
     async def close(self) -> None:
         """Stop working, and give everything back."""
         await self.jobs.close()
-        await self.readers.close()
+        await self.readers.children.close()
         await self.pictures.close()
         await self.database.close()

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from carto_like.server.imports.reader import Readers
 from tests.conftest import MakeServer
 from tests.support.api import Api, TestAccount, make_account
 from tests.support.datasets import Owner
@@ -25,6 +26,17 @@ def relations(owner: Owner) -> set[str]:
 def error_of(api: Api, **request: Any) -> tuple[int, Any]:
     response = api.post("api/v1/imports", **request)
     return response.status_code, response.json()
+
+
+def test_readers_know_of_a_file_while_it_comes(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: list[str] = []
+    monkeypatch.setattr(Readers, "expect", lambda readers, name: names.append(name))
+    files = {"file": ("places.gpkg", b"x" * 100_000)}
+    # Before anything is kept of it: this one is refused in the end.
+    refused = api.post("api/v1/imports", files=files, params={"privacy": "secret"})
+    assert (refused.status_code, names) == (400, ["places.gpkg"])
+    unknown = api.with_key("unknown").post("api/v1/imports", files=files)
+    assert (unknown.status_code, names) == (401, ["places.gpkg"])
 
 
 def test_an_import_tells_all_about_itself(api: Api, account: TestAccount) -> None:

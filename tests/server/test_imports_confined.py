@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -13,14 +12,17 @@ from typing import Any
 
 import pytest
 
-from carto_like.server.imports import codes
+from carto_like.server.imports import children, codes
+from carto_like.server.imports.children import Child
 from carto_like.server.imports.codes import EXPLANATIONS, ImportFailure, error_text
 from carto_like.server.imports.confine import without_secrets
 from carto_like.server.imports.formats import DRIVERS
 from carto_like.server.imports.reader import Readers, Request, _table_of
+from carto_like.server.processes import is_alive
 from carto_like.server.settings import Limits
 
 ROOT = str(Path(__file__).resolve().parents[2])
+FILES = Path(ROOT) / "tests" / "data" / "imports"
 _TRY = """
 import json, pathlib, socket, sys
 from carto_like.server.imports.confine import confine
@@ -71,50 +73,145 @@ def test_it_sees_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_driver_is_left() -> None:
-    async def skipped() -> list[str]:
-        readers = Readers(Limits())
-        try:
-            return await readers._drivers_to_skip()
-        finally:
-            await readers.close()
-
-    everything = asyncio.run(skipped())
-    assert set(DRIVERS.values()) < set(everything)
+    """Also after all of them were loaded, as they are in a child that waits."""
     script = (
-        "import json, sys; from carto_like.server.imports import ogr; "
-        "ogr.leave_only(sys.argv[1], sys.argv[2].split(',')); print(json.dumps(ogr.drivers()))"
+        "import json, sys; from carto_like.server.imports import libraries, ogr; "
+        "libraries.leave_out_unused(); libraries.load(); before = ogr.drivers(); "
+        "ogr.leave_only('gpkg'); print(json.dumps([before, ogr.drivers(), list(sys.modules)]))"
     )
-    assert run(script, "gpkg", ",".join(everything)) == ["GPKG"]
+    before, after, modules = run(script)
+    assert set(DRIVERS.values()) < set(before)
+    assert "OGR_VRT" in before
+    assert after == ["GPKG"]
+    # They take longer to load than all that is needed, and nothing here is done with them.
+    assert not {name for name in modules if name.startswith(("pandas.", "geopandas.", "shapely."))}
 
 
 def test_children_wait_for_the_next_files_and_end_with_their_parent(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text("a,b\n1,x\n")
+    request = Request(str(file), "a.csv", "csv")
 
     async def read_twice() -> tuple[list[bytes], set[int]]:
         readers = Readers(Limits())
         seen, children = [], set()
         try:
             for _ in range(2):
-                async with readers.reading(Request(str(file), "a.csv", "csv")) as reading:
-                    children.add(reading._process.pid)
+                async with readers.for_import() as files, files.reading(request) as reading:
+                    children.add(reading.pid)
                     seen.append(b"".join([block async for block in reading.blocks()]))
-            readers.warm_up()
-            assert readers._starting is not None
-            await readers._starting
-            children |= {spare.pid for spare in readers._spares}
-            async with readers.reading(Request(str(file), "a.csv", "csv")) as reading:
-                assert reading._process.pid in children
+            readers.children.warm_up()
+            await readers.children.ready()
+            children |= set(readers.children.waiting)
+            async with readers.for_import() as files, files.reading(request) as reading:
+                assert reading.pid in children
         finally:
-            await readers.close()
+            await readers.children.close()
         return seen, children
 
     seen, children = asyncio.run(read_twice())
     assert seen == [b"1\t1\tx\n"] * 2
     assert len(children) == 4
-    for pid in children:
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+    assert not any(map(is_alive, children))
+
+
+def test_one_process_reads_a_file_of_one_layer(tmp_path: Path) -> None:
+    file = tmp_path / "tracks.gpx"
+    file.write_bytes((FILES / "tracks.gpx").read_bytes())
+    request = Request(str(file), "tracks.gpx", "gpx")
+
+    async def read() -> tuple[list[int], bytes]:
+        readers = Readers(Limits())
+        started: list[int] = []
+        start = readers.children.start
+
+        async def counted(*, equipped: bool) -> Child:
+            child = await start(equipped=equipped)
+            started.append(child.pid)
+            return child
+
+        readers.children.start = counted  # type: ignore[method-assign]
+        try:
+            async with readers.for_import() as files:
+                (name,) = await files.layers(request)
+                async with files.reading(request.of_layer(name)) as reading:
+                    rows = b"".join([block async for block in reading.blocks()])
+                assert started == [reading.pid]
+                # Nobody wants to read these.
+                assert await files.layers(request) == [name]
+        finally:
+            await readers.children.close()
+        return started, rows
+
+    started, rows = asyncio.run(read())
+    assert rows.startswith(b"1\t")
+    assert rows.count(b"\n") == 1
+    assert len(started) > 1
+    assert not any(map(is_alive, started))
+
+
+def test_one_that_waits_equipped_is_confined_already() -> None:
+    async def waiting() -> list[str]:
+        readers = Readers(Limits(import_memory_bytes=1 << 30, import_timeout=77))
+        try:
+            # Before there is a worker nobody reads files here.
+            readers.expect("a.gpkg")
+            readers.children.warm_up()
+            await readers.children.ready()
+            readers.expect("a.csv")
+            await readers.children.ready()
+            assert len(readers.children.waiting) == 2
+            readers.expect("a.zip")
+            await readers.children.ready()
+            assert len(readers.children.waiting) == 3
+            pid = readers.children.waiting[-1]
+            maps = Path(f"/proc/{pid}/maps")
+            while "libgdal" not in await asyncio.to_thread(maps.read_text):
+                await asyncio.sleep(0.01)
+            return Path(f"/proc/{pid}/limits").read_text().splitlines()
+        finally:
+            await readers.children.close()
+
+    if sys.platform != "linux":
+        return
+    limits = {
+        line[:25].strip(): line[25:].split()[:2] for line in asyncio.run(asyncio.wait_for(waiting(), 30))
+    }
+    assert limits["Max address space"] == [str(1 << 30)] * 2
+    assert limits["Max cpu time"] == ["77", "77"]
+    assert limits["Max file size"] == ["0", "0"]
+
+
+_TALKER = """
+import sys
+sys.stdin.readline()
+complaint = "Warning: this file is strange, here and there and everywhere\\n" * 16
+print(sys.argv[1], flush=True)
+for number in range(4096):
+    sys.stderr.write(complaint)
+    print(number, "x", sep="\\t")
+sys.stderr.write('\\n{"rows": 4096}\\n')
+"""
+
+
+def test_one_that_complains_of_every_row_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = json.dumps({**GOOD, "columns": [["a", "text"]]})
+    monkeypatch.setattr(children, "COMMAND", (sys.executable, "-c", _TALKER, told))
+
+    async def read() -> tuple[bytes, int]:
+        readers = Readers(Limits())
+        try:
+            async with readers.for_import() as files, files.reading(Request("", "a.csv", "csv")) as reading:
+                rows = b"".join([block async for block in reading.blocks()])
+                return rows, len(reading._child._last_words)
+        finally:
+            await readers.children.close()
+
+    rows, kept = asyncio.run(asyncio.wait_for(read(), 30))
+    assert rows.count(b"\n") == 4096
+    assert rows.endswith(b"4095\tx\n")
+    # It said four megabytes.
+    assert kept == 64 * 1024
 
 
 GOOD: dict[str, Any] = {

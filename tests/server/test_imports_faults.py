@@ -235,14 +235,14 @@ import asyncio, json, os, signal, sys
 from pathlib import Path
 from uuid import UUID, uuid4
 from carto_like.server.deployment import opened_platform
-from carto_like.server.imports.reader import Readers
+from carto_like.server.imports.reader import ImportReaders
 from carto_like.server.services import importrun, importtables
 from carto_like.server.services.importload import Loader
 from carto_like.server.settings import Settings
 
 told = json.load(sys.stdin)
 places = {
-    "reading": (Readers, "reading"),
+    "reading": (ImportReaders, "reading"),
     "filling": (Loader, "fill"),
     "finishing": (Loader, "finish"),
     "publishing": (importtables.Tables, "_publish"),

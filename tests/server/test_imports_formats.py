@@ -231,7 +231,7 @@ def test_skip_counts_each_file_of_an_archive(api: Api) -> None:
     assert (end["state"], end["error_code"], end["tables_created_count"]) == ("complete", 1022, 0)
 
 
-@pytest.mark.parametrize("form", ["gpkg", "shp", "kml", "geojson", "csv"])
+@pytest.mark.parametrize("form", ["gpkg", "shp", "kml", "geojson", "csv", "parquet"])
 def test_what_is_exported_can_be_imported_again(api: Api, form: str) -> None:
     source = "round_trip"
     if not rows_of(api, f"SELECT to_regclass('{source}') IS NOT NULL AS there")[0]["there"]:

@@ -10,9 +10,11 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
 from carto_like.server.postgres import PrivatePostgres
+from carto_like.server.services.importjobs import IMPORT
 from carto_like.server.services.replacing import take_place
 from carto_like.server.services.syncqueue import begin_due
 from tests.conftest import MakeServer
@@ -49,6 +51,14 @@ def followers(idle: RunningServer) -> Iterator[Followers]:
 def owner(followers: Followers) -> Iterator[Owner]:
     with owner_of(followers.settings, followers.account) as session:
         yield session
+
+
+@pytest.fixture
+def queue(followers: Followers) -> Iterator[psycopg.Connection[Any]]:
+    """A connection of the platform's own role, to which names are those of the queue's tables."""
+    options = "-c search_path=carto_like_jobs"
+    with psycopg.connect(followers.settings.dsn, autocommit=True, options=options) as connection:
+        yield connection
 
 
 def failed(followers: Followers, told: dict[str, Any], code: int, times: int) -> dict[str, Any]:
@@ -110,6 +120,30 @@ def test_a_first_run_that_fails_is_tried_again(followers: Followers, source: Sou
     source.status = 200
     assert followers.again(told["id"])["name"] == "trees"
     assert numbers(followers.api) == [3, 6]
+
+
+def test_a_run_whose_job_is_gone_has_failed(
+    followers: Followers, source: Source, queue: psycopg.Connection[Any]
+) -> None:
+    told = followers.followed(source.url())
+    followers.make_due(told["id"])
+    assert followers.begin_due() == 1
+    (identity,) = followers.waiting()
+    queue.execute(
+        "UPDATE carto_like.imports SET updated_at = now() - interval '2 h' WHERE id = %s", (identity,)
+    )
+
+    async def tidy() -> None:
+        assert IMPORT.tidy is not None
+        await IMPORT.tidy(followers.platform)
+
+    followers.server.on_server(tidy())
+    assert followers.waiting() == [identity]
+    queue.execute("DELETE FROM procrastinate_jobs")
+    followers.server.on_server(tidy())
+    lost = followers.read(told["id"])
+    assert (lost["state"], lost["error_code"], lost["retried_times"]) == ("failure", 6671, 1)
+    assert followers.again(told["id"])["state"] == "success"
 
 
 def test_a_view_on_the_table_ends_in_2013(followers: Followers, source: Source, owner: Owner) -> None:

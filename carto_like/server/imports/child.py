@@ -1,8 +1,12 @@
 """The process that opens files: confined, without secrets, good for one file.
 
 It reads a request (one line of JSON) from its standard input, and writes one line of JSON that describes the
-table, then the rows as COPY's text, to its standard output. How it ended is the last line of its standard
-error. Without a request it ends. Its arguments are what it may use: bytes of memory, and seconds.
+table, then the rows as COPY's text, to its standard output. Asked for layers it answers with their names, and
+then waits to be told which of them to read. How it ended is the last line of its standard error. Without a
+request it ends.
+
+Its arguments are what it may use: bytes of memory, and seconds; and ``equipped`` for one that loads what
+reads files other than text while it waits.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from typing import Any
 
 from carto_like.server.imports import codes
@@ -17,7 +22,8 @@ from carto_like.server.imports.confine import confine
 from carto_like.server.imports.csvfile import CsvTable, Options
 from carto_like.server.imports.formats import DRIVERS
 from carto_like.server.imports.jsontext import is_list
-from carto_like.server.imports.ogr import OgrTable, Source, drivers, layers_of, leave_only
+from carto_like.server.imports.libraries import leave_out_unused, load
+from carto_like.server.imports.ogr import OgrTable, Source, layers_of, leave_only
 from carto_like.server.imports.parquet import ParquetTable
 from carto_like.server.imports.rows import Unreadable
 from carto_like.server.imports.tabletext import text_of_list, text_of_sheet
@@ -27,6 +33,9 @@ def main() -> int:
     """Serve one request, and end the process; the status is 0 when it could be answered."""
     # At once, while nobody waits yet.
     confine(memory_bytes=int(sys.argv[1]), cpu_seconds=int(sys.argv[2]))
+    leave_out_unused()
+    if "equipped" in sys.argv[3:]:
+        load()
     line = sys.stdin.buffer.readline()
     if not line:
         return 0
@@ -51,18 +60,18 @@ def main() -> int:
 
 
 def _serve(request: dict[str, Any]) -> int:
-    if request["format"] == "drivers":
-        _write_line({"drivers": drivers()})
-        return 0
     format = request["format"]
     if format == "json" and not is_list(request["path"]):
         format = "geojson"
     if format in DRIVERS:
-        leave_only(format, request["skip"], request["path"])
+        leave_only(format, request["path"])
     source = Source(request["path"], format, request["layer"], request["broken"], request["max_rows"])
     if request["layers_only"]:
         _write_line({"layers": layers_of(source)})
-        return 0
+        line = sys.stdin.buffer.readline()
+        if not line:
+            return 0
+        source = replace(source, layer=json.loads(line)["layer"])
     table = _table(request, source)
     layout = table.layout()
     _write_line(layout.as_json())

@@ -145,7 +145,8 @@ EXPLANATIONS: dict[int, Explanation] = {
         "To overwrite it, each of its columns must be there, of the same kind.",
     ),
     IN_USE: Explanation(
-        "The table cannot be replaced", "Other objects, such as views, depend on it: drop them first."
+        "The table is in use",
+        "Drop views and other objects that depend on it first, and let other sessions end.",
     ),
     BAD_GEOMETRY: Explanation("A geometry is not valid", "Correct it and import again."),
     BAD_JSON: Explanation("The JSON cannot be read", "It must be a complete GeoJSON object."),

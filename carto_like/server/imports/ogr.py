@@ -56,24 +56,36 @@ class Source:
 
 
 def drivers() -> list[str]:
-    """All drivers of this GDAL, less those named in ``GDAL_SKIP`` when it was loaded."""
+    """All drivers that GDAL has now."""
     import pyogrio
 
     return sorted(pyogrio.list_drivers())
 
 
-def leave_only(format: str, skip: list[str], path: str = "") -> None:
-    """Keep GDAL from every driver but the one for this file; to be called before it is loaded."""
+def leave_only(format: str, path: str = "") -> None:
+    """Keep GDAL from every driver but the one for this file; to be called before it opens one.
+
+    Raises:
+        Unreadable: it has others all the same, or not that one.
+    """
+    import pyogrio
+    from pyogrio.core import _register_drivers
+
     kept = DRIVERS[format]
-    # It looks at them when it is loaded, and the parent did not know which there are.
-    os.environ["GDAL_SKIP"] = ",".join(name for name in skip if name != kept)
-    # OSM's nodes stay in memory, as the process may not write files.
-    os.environ["OSM_MAX_TMPFILE_SIZE"] = str(_osm_megabytes(path))
-    os.environ["OGR_XLSX_HEADERS"] = "FORCE"
-    os.environ["OGR_XLSX_FIELD_TYPES"] = "STRING"
-    others = set(drivers()) - {kept}
-    if others:
-        raise Unreadable(codes.MISSING_TOOL, f"drivers that must not be there: {', '.join(sorted(others))}")
+    pyogrio.set_gdal_config_options(
+        {
+            "GDAL_SKIP": ",".join(name for name in drivers() if name != kept),
+            # OSM's nodes stay in memory, as the process may not write files.
+            "OSM_MAX_TMPFILE_SIZE": str(_osm_megabytes(path)),
+            "OGR_XLSX_HEADERS": "FORCE",
+            "OGR_XLSX_FIELD_TYPES": "STRING",
+        }
+    )
+    # It looks at what it is to skip when it makes its list of drivers, and it can be asked to do so again.
+    _register_drivers()
+    left = drivers()
+    if left != [kept]:
+        raise Unreadable(codes.MISSING_TOOL, f"drivers are {', '.join(left)} and not {kept} alone")
 
 
 def _osm_megabytes(path: str) -> int:

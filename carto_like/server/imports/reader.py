@@ -1,50 +1,33 @@
-"""The parent's side of the child process that opens files.
-
-Starting a Python takes longer than reading a small file, so children wait, ready and used by nobody, for the
-next files. Each serves a single one.
-"""
+"""Files as the parent reads them: what it asks a child for, and what it believes of the answer."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
-import os
 import re
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import carto_like
-from carto_like.server import processes
 from carto_like.server.imports import codes, guessing
+from carto_like.server.imports.children import Child, Children
 from carto_like.server.imports.codes import ImportFailure
-from carto_like.server.imports.confine import without_secrets
-from carto_like.server.imports.formats import DRIVERS
+from carto_like.server.imports.filenames import extension_of
+from carto_like.server.imports.formats import OF_EXTENSIONS
 from carto_like.server.settings import Limits
 
-logger = logging.getLogger(__name__)
-
-BLOCK_BYTES = 256 * 1024
-_BREATH_SECONDS = 0.05
-# The second is for the file that comes while the first is being replaced.
-_SPARES = 2
-_PARENT = str(Path(carto_like.__file__).resolve().parents[1])
-_COMMAND = (sys.executable, "-s", "-m", "carto_like.server.imports.child")
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _TYPES = frozenset(
     {guessing.INTEGER, guessing.BIGINT, guessing.DOUBLE, guessing.BOOLEAN, guessing.TEXT}
     | {guessing.DATE, guessing.TIMESTAMP, guessing.TIME}
 )
 _GEOMETRIES = frozenset({"wkb", "hex", "wkt", "kml", "geojson", "empty"})
-_LONGEST_LINE = 1 << 20
-_KEPT_OF_STDERR = 64 * 1024
 _MOST_LAYERS = 50
 _GUESSED = frozenset({"csv", "json", "xlsx"})
+# A list of objects needs no more than Python, and a .json that is none has to wait for what it needs.
+_OF_PYTHON = frozenset({"csv", "json"})
+# Archives of which most hold a shapefile or KML.
+_OFTEN_SHAPES = frozenset({".zip", ".kmz"})
 
 
 @dataclass(frozen=True)
@@ -96,10 +79,6 @@ class Table:
     srid: int
 
 
-class WrongEncoding(Exception):
-    """The file is not in the encoding that its beginning seemed to be in."""
-
-
 class Rows(Protocol):
     """Rows that a table is made of, wherever they come from."""
 
@@ -116,11 +95,13 @@ class Reading:
 
     Attributes:
         table: its columns.
+        pid: the number of the process that reads it.
     """
 
-    def __init__(self, process: Process, table: Table) -> None:
-        self._process = process
+    def __init__(self, child: Child, table: Table) -> None:
+        self._child = child
         self.table = table
+        self.pid = child.pid
 
     async def blocks(self) -> AsyncIterator[bytes]:
         """The rows for COPY; to be read to the end.
@@ -129,39 +110,57 @@ class Reading:
             ImportFailure: the rest cannot be read.
             WrongEncoding: another encoding is needed.
         """
-        assert self._process.stdout is not None
-        while block := await self._process.stdout.read(BLOCK_BYTES):
+        while block := await self._child.block():
             yield block
-        await _check_end(self._process)
+        await self._child.check_end()
 
 
 class Readers:
-    """Child processes, some of them in waiting."""
+    """Reads files in child processes, of which some wait for the next file.
+
+    Attributes:
+        children: the processes.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._spares: list[Process] = []
-        self._starting: asyncio.Task[None] | None = None
-        self._skip: list[str] | None = None
-        self._closed = False
+        self.children = Children(limits)
 
-    def warm_up_soon(self) -> None:
-        """Start children for the next files when those who wait for the last one have been answered."""
-        # A fork stops the event loop for a moment, and a starting Python takes a processor for longer.
-        asyncio.get_running_loop().call_later(_BREATH_SECONDS, self.warm_up)
+    def expect(self, name: str) -> None:
+        """Get ready for a file of this name while it is still on its way."""
+        extension = extension_of(name)
+        if extension in _OFTEN_SHAPES or OF_EXTENSIONS.get(extension, "csv") not in _OF_PYTHON:
+            self.children.equip()
 
-    def warm_up(self) -> None:
-        """Start children for the next files; to be called when nobody waits for the processor."""
-        if not self._closed and (self._starting is None or self._starting.done()):
-            self._starting = asyncio.create_task(self._prepare())
+    @asynccontextmanager
+    async def for_import(self) -> AsyncIterator[ImportReaders]:
+        """What reads the files of one import; no process of it outlives the block."""
+        readers = ImportReaders(self.children, self._limits.import_max_rows)
+        try:
+            yield readers
+        finally:
+            await readers.close()
+
+
+class ImportReaders:
+    """Reads the files of one import.
+
+    Args:
+        children: the processes to do so with.
+        max_rows: rows that each table may have; 0 for any number.
+    """
+
+    def __init__(self, children: Children, max_rows: int) -> None:
+        self._children = children
+        self._max_rows = max_rows
+        self._waiting: tuple[Request, Child] | None = None
+        self._asked = 0
 
     async def close(self) -> None:
-        """End the children that wait."""
-        self._closed = True
-        if self._starting is not None:
-            await self._starting
-        while self._spares:
-            await _end(self._spares.pop())
+        """End the process that still waits to be asked."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            await waiting[1].end()
 
     @asynccontextmanager
     async def reading(self, request: Request) -> AsyncIterator[Reading]:
@@ -171,133 +170,51 @@ class Readers:
             ImportFailure: it cannot be read.
             WrongEncoding: another encoding is needed.
         """
-        process = await self._ask_for(request)
+        child = await self._child_for(request)
         try:
-            assert process.stdout is not None
-            line = await _first_line(process)
-            yield Reading(process, _table_of(line))
+            yield Reading(child, _table_of(await child.line()))
         finally:
-            await _end(process)
+            await child.end()
 
     async def layers(self, request: Request) -> list[str]:
         """The names of the layers in a file that have rows.
 
+        Whoever listed them goes on to read the first, which for most files is the only one: a second process
+        would have to load GDAL and open the file again.
+
         Raises:
             ImportFailure: it cannot be read.
         """
-        process = await self._ask_for(replace(request, layers_only=True))
+        child = await self._ask(replace(request, layers_only=True))
         try:
-            line = await _first_line(process)
-            await _check_end(process)
-            names = json.loads(line)["layers"]
-            return [str(name) for name in names][:_MOST_LAYERS]
+            names = [str(name) for name in json.loads(await child.line())["layers"]][:_MOST_LAYERS]
+            if names and self._waiting is None:
+                self._waiting = (request.of_layer(names[0]), child)
+            if len(names) > 1:
+                self._children.warm_up()
+            return names
         except (ValueError, KeyError, TypeError):
             raise ImportFailure(codes.LOAD_FAILED, "The reader's answer cannot be read") from None
         finally:
-            await _end(process)
+            if self._waiting is None or self._waiting[1] is not child:
+                await child.end()
 
-    async def _ask_for(self, request: Request) -> Process:
-        # A list of objects needs no driver, but nobody has looked yet whether it is one.
-        needs_driver = request.format in DRIVERS or request.format == "json"
-        skip = await self._drivers_to_skip() if needs_driver else []
+    async def _child_for(self, request: Request) -> Child:
+        if self._waiting is None or self._waiting[0] != request:
+            return await self._ask(request)
+        (_, child), self._waiting = self._waiting, None
+        await child.tell({"layer": request.layer})
+        return child
+
+    async def _ask(self, request: Request) -> Child:
+        child = await self._children.take(equipped=request.format not in _OF_PYTHON)
         fields = {name: getattr(request, name) for name in Request.__dataclass_fields__}
-        return await self._ask({**fields, "skip": skip, "max_rows": self._limits.import_max_rows})
-
-    async def _drivers_to_skip(self) -> list[str]:
-        if self._skip is None:
-            process = await self._ask({"format": "drivers"})
-            try:
-                found = json.loads(await _first_line(process))
-            finally:
-                await _end(process)
-            self._skip = [str(name) for name in found["drivers"]]
-        return self._skip
-
-    async def _ask(self, request: dict[str, Any]) -> Process:
-        process = await self._take()
-        assert process.stdin is not None
-        process.stdin.write(json.dumps(request).encode() + b"\n")
-        # A child that dies at once is noticed where its answer is missed.
-        with suppress(ConnectionError):
-            await process.stdin.drain()
-        return process
-
-    async def _take(self) -> Process:
-        if not self._spares and self._starting is not None:
-            await self._starting
-        while self._spares:
-            process = self._spares.pop(0)
-            if process.returncode is None:
-                return process
-        return await self._start()
-
-    async def _prepare(self) -> None:
-        while len(self._spares) < _SPARES and not self._closed:
-            try:
-                self._spares.append(await self._start())
-            except OSError as error:
-                # Whoever needs a child will try again, and be told if that fails too.
-                logger.warning("No process could be started for the next imports: %s", error)
-                return
-
-    async def _start(self) -> Process:
-        may_use = (self._limits.import_memory_bytes, round(self._limits.import_timeout))
-        return await processes.start(
-            *_COMMAND,
-            *map(str, may_use),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            cwd=os.sep,
-            env=without_secrets(_PARENT),
-            limit=_LONGEST_LINE,
-            start_new_session=True,
-        )
-
-
-async def _end(process: Process) -> None:
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            process.kill()
-    # Pipes that nobody reads would keep the wait from ending.
-    await process.communicate()
-
-
-async def _first_line(process: Process) -> bytes:
-    assert process.stdout is not None
-    try:
-        line = await process.stdout.readline()
-    except ValueError:
-        raise ImportFailure(codes.TOO_MANY_COLUMNS) from None
-    if not line.endswith(b"\n"):
-        await _check_end(process)
-        raise ImportFailure(codes.LOAD_FAILED, "The reader said nothing")
-    return line
-
-
-async def _check_end(process: Process) -> None:
-    """See how the child, having said all, ended."""
-    assert process.stderr is not None
-    kept = b""
-    while block := await process.stderr.read(BLOCK_BYTES):
-        kept = (kept + block)[-_KEPT_OF_STDERR:]
-    status = await process.wait()
-    try:
-        told = json.loads(kept.rstrip().rpartition(b"\n")[2])
-        failed = "error" in told
-        code, reason, encoding = told.get("error"), str(told.get("reason", "")), bool(told.get("encoding"))
-    except (ValueError, AttributeError, TypeError):
-        raise ImportFailure(codes.LOAD_FAILED, _death(status)) from None
-    if encoding:
-        raise WrongEncoding
-    if failed:
-        raise ImportFailure(code if code in codes.EXPLANATIONS else codes.LOAD_FAILED, reason[:500])
-    if status != 0:
-        raise ImportFailure(codes.LOAD_FAILED, _death(status))
-
-
-def _death(status: int) -> str:
-    return f"The process that read it was ended (status {status}): it took too much memory or time"
+        await child.tell({**fields, "max_rows": self._max_rows})
+        self._asked += 1
+        if self._asked > 1:
+            # Of an import that needs several, the next one gets ready while this one reads.
+            self._children.warm_up()
+        return child
 
 
 def _table_of(line: bytes) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,15 +34,23 @@ class Upload:
         file_name: of the file that came with it; None when none did.
         failure: why the file could not be kept; the rest of the body was read and dropped.
         is_complete: whether all of the body has come.
+
+    Args:
+        target: where the file goes.
+        max_bytes: that it may have; 0 for any number.
+        on_file: called with the file's name when it begins to come.
     """
 
-    def __init__(self, target: Path, max_bytes: int) -> None:
+    def __init__(
+        self, target: Path, max_bytes: int, on_file: Callable[[str], None] = lambda name: None
+    ) -> None:
         self.fields: dict[str, Any] = {}
         self.file_name: str | None = None
         self.failure: ImportFailure | None = None
         self.is_complete = False
         self._target = target
         self._max_bytes = max_bytes
+        self._on_file = on_file
         self._received = 0
         self._file: BinaryIO | None = None
 
@@ -117,6 +125,7 @@ class Upload:
 
     def _begin_file(self, name: str) -> None:
         self.file_name = safe_name(name) or "upload"
+        self._on_file(self.file_name)
         try:
             self._target.parent.mkdir(parents=True, mode=0o700)
             self._file = self._target.open("xb")

@@ -23,6 +23,7 @@ from carto_like.server.imports.fetch import check_url
 from carto_like.server.imports.filenames import name_of_url
 from carto_like.server.imports.upload import Upload
 from carto_like.server.platform import Platform
+from carto_like.server.services.importlost import end_lost, end_lost_of
 from carto_like.server.services.importrun import folder_of
 from carto_like.server.services.imports import COMPLETE, FAILURE, Import, Imports
 from carto_like.server.vizapi.access import require_master
@@ -52,6 +53,8 @@ async def check_slots(platform: Platform, account: Account) -> None:
         Problem: 429, all slots are in use.
     """
     slots = platform.settings.limits.imports_at_once
+    if slots:
+        await end_lost_of(platform.database, account)
     if slots and len(await Imports(platform.database).running(account)) >= slots:
         raise Problem(429, f"All {slots} slots for imports are in use: wait until one of them has ended")
 
@@ -85,7 +88,8 @@ class _ImportRoutes:
         account = account_of(request)
         import_id = uuid4()
         file = folder_of(self._platform, import_id) / "file"
-        upload = Upload(file, self._platform.settings.limits.import_max_bytes)
+        limits, readers = self._platform.settings.limits, self._platform.readers
+        upload = Upload(file, limits.import_max_bytes, readers.expect)
         try:
             await self._receive(request, account, upload)
             asked = {**upload.fields, **request.query_params}
@@ -145,6 +149,7 @@ class _ImportRoutes:
     async def list(self, request: Request) -> Response:
         account = account_of(request)
         await require_master(self._platform, request, account)
+        await end_lost_of(self._platform.database, account)
         running = await self._imports.running(account)
         return json_answer({"imports": [str(found) for found in running], "success": True})
 
@@ -158,6 +163,8 @@ class _ImportRoutes:
         found = await self._imports.get(import_id)
         if found is None or found.account_id != account.id:
             raise Problem(404)
+        if not found.is_final and await end_lost(self._platform.database, import_id):
+            found = await self._imports.get(import_id) or found
         return json_answer(_told(found))
 
 

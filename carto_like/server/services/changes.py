@@ -145,30 +145,35 @@ async def _alter(
 ) -> None:
     await _hold(session, account, dataset, "ACCESS EXCLUSIVE" if name else "ACCESS SHARE")
     if privacy:
-        verb = _REVOKE if privacy == "private" else _GRANT
-        tables = [dataset.name, *await _overviews(session, account, dataset)]
-        await session.execute(
-            sql.SQL(verb).format(
-                sql.SQL(", ").join(_table(account, table) for table in tables),
-                sql.Identifier(account.public_role),
-            )
-        )
+        await open_or_hide(session, account, dataset.name, privacy)
     if name:
         await session.execute(
             sql.SQL("ALTER TABLE {} RENAME TO {}").format(_table(account, dataset.name), sql.Identifier(name))
         )
 
 
-async def _overviews(session: AsyncConnection[Any], account: Account, dataset: Dataset) -> list[str]:
+async def open_or_hide(session: AsyncConnection[Any], account: Account, name: str, privacy: Privacy) -> None:
+    """Let everybody read a table, or nobody but its owner, with the transaction that the session is in."""
+    verb = _REVOKE if privacy == "private" else _GRANT
+    tables = [name, *await _overviews(session, account, name)]
+    await session.execute(
+        sql.SQL(verb).format(
+            sql.SQL(", ").join(_table(account, table) for table in tables),
+            sql.Identifier(account.public_role),
+        )
+    )
+
+
+async def _overviews(session: AsyncConnection[Any], account: Account, name: str) -> list[str]:
     """Tables that hold a dataset's rows thinned out for small scales; who reads one reads the others."""
     cursor = await session.execute(
         "SELECT relname::text FROM pg_catalog.pg_class"
         " WHERE relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %s)"
         " AND relkind = 'r' AND relowner = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = %s)"
         " AND relname ~ '^_vovw_[0-9]+_' AND regexp_replace(relname, '^_vovw_[0-9]+_', '') = %s",
-        (account.schema, account.role, dataset.name),
+        (account.schema, account.role, name),
     )
-    return [name for (name,) in await cursor.fetchall()]
+    return [overview for (overview,) in await cursor.fetchall()]
 
 
 async def _hold(session: AsyncConnection[Any], account: Account, dataset: Dataset, mode: str) -> None:

@@ -43,6 +43,8 @@ def _code_of(error: psycopg.Error, otherwise: int) -> int | None:
         return codes.OVER_QUOTA
     if otherwise == codes.BAD_QUERY:
         return codes.BAD_QUERY_TYPES if isinstance(error, errors.DatatypeMismatch) else codes.BAD_QUERY
+    if isinstance(error, errors.LockNotAvailable | errors.DeadlockDetected):
+        return codes.IN_USE
     if state.startswith("23") or "cartodb_id" in message:
         return codes.BAD_KEY
     if state.startswith("54"):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from carto_like.server.jobs.task import StalledJob, Task
+from carto_like.server.services.importlost import end_lost_runs
 from carto_like.server.services.importrun import run_import
 from carto_like.server.services.imports import Imports
 from carto_like.server.services.syncqueue import begin_due
@@ -33,6 +34,7 @@ async def _recover(platform: Platform, job: StalledJob) -> bool:
 
 
 async def _tidy(platform: Platform) -> None:
+    await end_lost_runs(platform.database)
     await begin_due(platform)
     await _remove_abandoned(platform)
 

@@ -19,6 +19,9 @@ from carto_like.server.imports.reader import Rows, Table
 from carto_like.server.pool import Connection
 from carto_like.server.services.copy import copy_in
 
+LOCK_WAIT = "10s"
+"""How long to wait for a table that is in use, before the import fails."""
+
 # What is none of the Earth's coordinates gives no point; a pole has no place on a web map.
 _POINT = """CASE WHEN {lat} BETWEEN -90 AND 90 AND {lon} BETWEEN -180 AND 180
     THEN ST_SetSRID(ST_MakePoint({lon}, {lat}), 4326) END"""
@@ -118,6 +121,8 @@ class Loader:
         quota = self._account.quota_bytes
         if not quota:
             return
+        # Tables that somebody has for himself cannot be measured.
+        await self._session.execute("SELECT set_config('lock_timeout', %s, true)", (LOCK_WAIT,))
         cursor = await self._session.execute("SELECT cartodb.CDB_UserDataSize(%s)", (self._account.schema,))
         row = await cursor.fetchone()
         if row is not None and row[0] > quota:

@@ -13,7 +13,7 @@ from carto_like.server.imports.archives import Bounds, is_archive, unpack
 from carto_like.server.imports.codes import ImportFailure
 from carto_like.server.imports.filenames import extension_of, stem_of
 from carto_like.server.imports.formats import LAYERED, OF_EXTENSIONS, REFUSED
-from carto_like.server.imports.reader import Readers, Request
+from carto_like.server.imports.reader import ImportReaders, Request
 from carto_like.server.settings import Limits
 
 MOST_TABLES = 26
@@ -63,7 +63,7 @@ def files_of(file: Path, name: str, limits: Limits) -> list[Path]:
 
 
 async def parts_of(
-    readers: Readers, files: list[Path], name: str, options: dict[str, Any], *, is_archive: bool
+    readers: ImportReaders, files: list[Path], name: str, options: dict[str, Any], *, is_archive: bool
 ) -> Parts:
     """The tables that files become, in their order.
 
@@ -86,7 +86,7 @@ async def parts_of(
     return Parts(parts, failures)
 
 
-async def _parts(readers: Readers, request: Request, stem: str) -> list[Part]:
+async def _parts(readers: ImportReaders, request: Request, stem: str) -> list[Part]:
     if request.format not in LAYERED:
         return [Part(request, stem, stem)]
     layers = await readers.layers(request)
@@ -127,7 +127,9 @@ def request_for(path: Path, name: str, options: dict[str, Any]) -> Request:
     )
 
 
-async def prepared(readers: Readers, file: Path, name: str, options: dict[str, Any], limits: Limits) -> Parts:
+async def prepared(
+    readers: ImportReaders, file: Path, name: str, options: dict[str, Any], limits: Limits
+) -> Parts:
     """The tables to be made of an uploaded or downloaded file.
 
     Raises:

@@ -26,9 +26,11 @@ from carto_like.server.imports.archives import is_archive
 from carto_like.server.imports.codes import ImportFailure
 from carto_like.server.imports.connector import Connector
 from carto_like.server.imports.fetch import Rules, fetch
+from carto_like.server.imports.reader import ImportReaders
 from carto_like.server.services import changes
 from carto_like.server.services.datasets import Datasets
 from carto_like.server.services.following import Following, follow
+from carto_like.server.services.importload import LOCK_WAIT
 from carto_like.server.services.importparts import MOST_TABLES, Parts, prepared
 from carto_like.server.services.imports import (
     COMPLETE,
@@ -42,7 +44,7 @@ from carto_like.server.services.imports import (
     Imports,
 )
 from carto_like.server.services.importtables import Made, Tables
-from carto_like.server.services.registry import Privacy
+from carto_like.server.services.registry import Dataset, Privacy
 from carto_like.server.services.remotes import remote_rows
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS: Final = 2
 _OUTAGE_SECONDS, _OUTAGE_LOOKS = 0.5, 120
+# Each waits a second for a table that others use.
+_PRIVACY_LOOKS = 10
 
 
 class _Overtaken(Exception):
@@ -72,7 +76,7 @@ async def run_import(platform: Platform, import_id: UUID) -> None:
         except (psycopg.OperationalError, Problem) as error:
             logger.warning("import %s lost the database: %s", import_id, type(error).__name__)
             await _reachable(platform)
-    platform.readers.warm_up_soon()
+    platform.readers.children.warm_up_soon()
     # Also when its user was deleted meanwhile, and the import with him.
     await asyncio.to_thread(shutil.rmtree, folder_of(platform, import_id), ignore_errors=True)
 
@@ -191,9 +195,24 @@ class _Run:
         dataset = await Datasets(database).find_table(account, made.name)
         if dataset is None:
             raise ImportFailure(codes.NOT_A_DATASET, "The table is gone already")
-        if privacy and privacy != dataset.privacy:
-            await changes.change(database, account, dataset, changes.Changes(privacy=privacy))
+        if privacy:
+            # Also of a private one: what it takes the place of may have been for whoever had the link.
+            await self._set_privacy(dataset, privacy)
         return dataset.table_id, dataset.name
+
+    async def _set_privacy(self, dataset: Dataset, privacy: Privacy) -> None:
+        wanted, reason = changes.Changes(privacy=privacy), ""
+        for _ in range(_PRIVACY_LOOKS):
+            try:
+                return await changes.change(self._platform.database, self._account, dataset, wanted)
+            except Problem as problem:
+                # Whatever is wrong with the database itself may be over soon; the table may stay in use.
+                if problem.status >= 500:
+                    raise
+                reason = str(problem)
+        raise ImportFailure(
+            codes.IN_USE, f"{dataset.name} was made, and nobody else may read it yet: {reason}"
+        )
 
     def _success(self, table_id: UUID, name: str) -> dict[str, Any]:
         told: dict[str, Any] = {"state": COMPLETE, "table_id": table_id, "table_name": name}
@@ -253,12 +272,15 @@ class _Run:
     async def _from_file(self, name: str) -> None:
         await asyncio.to_thread(self._check_file)
         await self._check_room()
-        parts = await self._parts(name)
+        async with self._platform.readers.for_import() as readers:
+            await self._from_parts(await self._parts(readers, name), readers)
+
+    async def _from_parts(self, parts: Parts, readers: ImportReaders) -> None:
         failures = list(parts.failures)
         async with self._tables() as tables:
             made, more = await tables.from_parts(
                 parts.parts[:MOST_TABLES],
-                self._platform.readers,
+                readers,
                 only_one=self._import.synchronization_id is not None,
             )
             failures += more
@@ -267,10 +289,10 @@ class _Run:
             await self._announce(made)
         self._failure = failures[0] if failures else None
 
-    async def _parts(self, name: str) -> Parts:
+    async def _parts(self, readers: ImportReaders, name: str) -> Parts:
         if is_archive(name):
             await self._imports.update(self._import.id, state=UNPACKING)
-        options, readers = self._import.options, self._platform.readers
+        options = self._import.options
         # What an interrupted attempt has left half unpacked.
         await asyncio.to_thread(shutil.rmtree, self._file.parent / "unpacked", ignore_errors=True)
         parts = await prepared(readers, self._file, name, options, self._limits)
@@ -293,9 +315,14 @@ class _Run:
         quota = self._account.quota_bytes
         if not quota:
             return
-        async with self._platform.database.metadata() as conn:
-            cursor = await conn.execute("SELECT cartodb.CDB_UserDataSize(%s)", (self._account.schema,))
-            row = await cursor.fetchone()
+        try:
+            async with self._platform.database.metadata() as conn:
+                await conn.execute("SELECT set_config('lock_timeout', %s, true)", (LOCK_WAIT,))
+                cursor = await conn.execute("SELECT cartodb.CDB_UserDataSize(%s)", (self._account.schema,))
+                row = await cursor.fetchone()
+        except psycopg.errors.LockNotAvailable:
+            # Somebody has a table for himself. The loaded table is measured once more.
+            return
         if 0.3 * self._file.stat().st_size > quota - (row[0] if row else 0):
             raise ImportFailure(codes.OVER_QUOTA)
 
@@ -335,7 +362,8 @@ class _Run:
             async with session.transaction():
                 strategy = self._import.options.get("collision_strategy")
                 target = self._following.target if self._following else None
-                yield Tables(session, self._account, stage, strategy, target)
+                privacy = self._import.options.get("privacy")
+                yield Tables(session, self._account, stage, strategy, target, privacy)
 
     async def _announce(self, tables: list[Made]) -> None:
         """Note what is about to be committed, unless another worker has begun anew meanwhile."""

@@ -14,13 +14,16 @@ from psycopg import sql
 from carto_like.pure.names import clean_table_name, column_name
 from carto_like.server.accounts import Account
 from carto_like.server.imports import codes
+from carto_like.server.imports.children import WrongEncoding
 from carto_like.server.imports.codes import ImportFailure
-from carto_like.server.imports.reader import Readers, Request, Rows, WrongEncoding
+from carto_like.server.imports.reader import ImportReaders, Request, Rows
 from carto_like.server.pool import Connection
+from carto_like.server.services.changes import open_or_hide
 from carto_like.server.services.importerrors import told
 from carto_like.server.services.importload import Loader
 from carto_like.server.services.importnames import hide, publish, rename_belongings, taken_names
 from carto_like.server.services.importparts import Part
+from carto_like.server.services.registry import Privacy
 from carto_like.server.services.replacing import Target, take_place
 
 logger = logging.getLogger(__name__)
@@ -48,6 +51,8 @@ class Tables:
         stage: beginning of the names that they have meanwhile.
         strategy: ``skip`` or ``overwrite`` for tables whose names are taken; else they get others.
         target: the table whose place the one that is made takes, whatever it would be called.
+        privacy: who may read the tables from the moment in which they appear. Those for whoever has the link
+            begin as private ones: nobody could tell them from public ones before it is noted that they are.
     """
 
     def __init__(
@@ -57,17 +62,19 @@ class Tables:
         stage: str,
         strategy: str | None,
         target: Target | None = None,
+        privacy: Privacy | None = None,
     ) -> None:
         self._session = session
         self._account = account
         self._stage = stage
         self._strategy = strategy
         self._target = target
+        self._privacy = privacy
         self._count = 0
         self._published: set[str] = set()
 
     async def from_parts(
-        self, parts: Sequence[Part], readers: Readers, *, only_one: bool = False
+        self, parts: Sequence[Part], readers: ImportReaders, *, only_one: bool = False
     ) -> tuple[list[Made], list[ImportFailure]]:
         """One table for each part that can be read, or for the first, and what was wrong with the others."""
         made: list[Made] = []
@@ -81,7 +88,7 @@ class Tables:
                 break
         return made, failures
 
-    async def from_part(self, part: Part, readers: Readers) -> Made:
+    async def from_part(self, part: Part, readers: ImportReaders) -> Made:
         """One table.
 
         Raises:
@@ -113,7 +120,7 @@ class Tables:
             await loader.check_quota()
             return await self._publish(loader.stage, wanted)
 
-    async def _load(self, request: Request, wanted: str, readers: Readers) -> Made:
+    async def _load(self, request: Request, wanted: str, readers: ImportReaders) -> Made:
         """Read the file as often as it takes to find types, and an encoding, that fit."""
         for _ in range(_MOST_PASSES):
             try:
@@ -126,7 +133,7 @@ class Tables:
                 request = _wider_request(request, error)
         raise ImportFailure(codes.LOAD_FAILED, "Too many columns have values that do not fit their types")
 
-    async def _load_once(self, request: Request, wanted: str, readers: Readers) -> Made:
+    async def _load_once(self, request: Request, wanted: str, readers: ImportReaders) -> Made:
         async with readers.reading(request) as reading, self._session.transaction():
             return await self._load_rows(reading, wanted, geometry_or_nothing=not request.is_guessed)
 
@@ -151,6 +158,8 @@ class Tables:
     async def _publish(self, stage: str, wanted: str) -> Made:
         await hide(self._session, self._account, stage)
         name = await self._name(stage, wanted)
+        if self._privacy in ("public", "private"):
+            await open_or_hide(self._session, self._account, name, self._privacy)
         table = sql.Identifier(self._account.schema, name).as_string()
         cursor = await self._session.execute(
             "SELECT %(t)s::regclass::oid::bigint, cartodb.CDB_TableMetadataTouch(%(t)s::regclass)",
