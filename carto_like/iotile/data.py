@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -32,6 +32,15 @@ class Reading(NamedTuple):
     value: float | None
     output_value: float | None
     int_value: int | None
+
+
+class _Pages(NextUrlPaginator):
+    """Follows ``next`` even if a page equals the one before: readings of one second can be all alike."""
+
+    def accept(self, body: Any, items: Sequence[Any]) -> Sequence[Any]:
+        """The items, all of which are news; an address that was asked before still ends the run."""
+        self._request = self.next_request(body, items) if items else None
+        return items
 
 
 class Readings:
@@ -90,7 +99,7 @@ class Readings:
         Raises:
             ResponseFormatError: a page holds no list of results.
         """
-        paginator = NextUrlPaginator(self.client.base_url, self._query)
+        paginator = _Pages(self.client.base_url, self._query)
         for url, params in paginator.get_urls(item_path("stream", self.stream, "data", slash=True)):
             body = self.client.get_response_data(self.client.send(url, "get", params=params))
             items = body.get("results") if isinstance(body, dict) else None

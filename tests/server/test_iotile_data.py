@@ -214,6 +214,11 @@ def test_others_see_nothing(sensors: Sensors, platform_server: RunningServer) ->
     reading = {"stream": sensors.stream, "timestamp": "2024-05-01T10:00:00Z", "int_value": 1}
     for body in (reading, [reading]):
         assert stranger.post("data/", json=body).status_code == 400
+    # A stream of one's own project, but of a device of others.
+    other = make_sensors(platform_server)
+    foreign = f"s--{other.project['gid']}--{sensors.device['gid']}--5001"
+    refused = other.api.post("data/", json={**reading, "stream": foreign})
+    assert (refused.status_code, refused.json()) == (400, {"stream": ["There is no such device."]})
     nobody = IOTileApi(platform_server).get("data/", params={"filter": sensors.stream})
     assert (nobody.status_code, "WWW-Authenticate" in nobody.headers) == (401, True)
 
@@ -263,6 +268,14 @@ def test_bad_readings_name_the_field_and_leave_nothing(
     assert [list(problems) for problems in answer.json()] == [[], [field]]
     kept = own.api.get("data/", params={"filter": own.stream, "start": "2030-01-01T00:00:00Z"})
     assert kept.json()["count"] == 0
+
+
+def test_values_are_displayed_with_all_their_digits(own: Sensors) -> None:
+    value, at = 123456789012345.67, "2028-01-01T00:00:00Z"
+    reading = {"stream": own.stream, "timestamp": at, "value": value}
+    assert own.api.post("data/", json=reading).status_code == 201
+    (told,) = data_of(own, start=at, end="2028-01-02")["results"]
+    assert (told["value"], told["display_value"]) == (value, "123456789012345.67")
 
 
 def test_the_largest_and_smallest_numbers_can_be_told_and_summed_up(own: Sensors) -> None:
@@ -353,6 +366,19 @@ def test_statistics(sensors: Sensors) -> None:
     assert pivoted[:2] == [["row", sensors.stream, sensors.bare], ["count", "25", "0"]]
 
 
+def test_statistics_of_raw_integers_are_numbers_in_every_format(own: Sensors) -> None:
+    since = "2032-01-01T00:00:00Z"
+    own.post([(since, 5), (since, 6)], own.bare)
+    query = {"filter": own.bare, "stats": 1, "start": since}
+    told = own.api.get("df/", params={**query, "format": "json"}).json()
+    expected = [2, 11, 5.5, pytest.approx(0.5**0.5), 5, 5.5, 6]
+    assert [row["int_value"] for row in told] == expected
+    assert [float(row[1]) for row in table(own, **query)[1:]] == expected
+    own.post([(since, 2**63 - 1)] * 2, own.bare)
+    told = own.api.get("df/", params={**query, "format": "json"}).json()
+    assert told[1]["int_value"] == pytest.approx(2**64 + 9), "more than 64 bits are told as a float"
+
+
 def test_output_units(sensors: Sensors) -> None:
     plain = table(sensors, filter=sensors.stream, start="2024-05-01T10:24:00Z")
     told = table(sensors, filter=sensors.stream, start="2024-05-01T10:24:00Z", apply_mdo=1)
@@ -399,6 +425,15 @@ def test_the_last_readings_are_read_from_the_end_of_an_index(admin: psycopg.Conn
 
 
 # With the client
+
+
+def test_the_client_reads_readings_that_are_all_alike(own: Sensors) -> None:
+    own.post([("2034-01-01T00:00:00Z", 7)] * 5)
+    assert own.api.authorization is not None
+    with IOTileClient(own.api.domain, token=own.api.authorization.split()[1]) as client:
+        for size in (1, 2, 5):
+            readings = Readings(client, own.stream, start="2034-01-01", end="2035-01-01", page_size=size)
+            assert [reading.int_value for reading in readings] == [7] * 5, size
 
 
 def test_the_client_follows_cursors(sensors: Sensors) -> None:

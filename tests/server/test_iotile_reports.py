@@ -89,6 +89,26 @@ def test_the_same_report_many_times_at_once_is_recorded_once(sensors: Sensors) -
     assert len(points_of(sensors)) == 100
 
 
+def test_the_same_readings_by_two_streamers_at_once_are_recorded_once(sensors: Sensors) -> None:
+    contents = [binary_report(sensors.number, READINGS, index=index) for index in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        statuses = list(pool.map(lambda content: send(sensors, content).status_code, contents))
+    assert statuses == [201] * 4
+    assert len(points_of(sensors)) == 100
+
+
+def test_what_differs_only_in_its_moment_is_new(sensors: Sensors) -> None:
+    """A device that was reset and has no clock of its own."""
+    for day in ("2024-04-29", "2024-04-30", "2024-04-30"):
+        item = {"stream": "5001", "streamer_local_id": 1, "timestamp": f"{day}T00:00:00Z"}
+        given = document(sensors, data=[{**item, "value": 5}], events=[item])
+        assert send(sensors, json.dumps(given).encode(), "r.json").status_code == 201
+    days = ["2024-04-29T00:00:00Z", "2024-04-30T00:00:00Z"]
+    for path in ("data/", "event/"):
+        found = sensors.api.get(path, params={"filter": sensors.stream}).json()["results"]
+        assert [item["timestamp"] for item in found] == days
+
+
 def document(sensors: Sensors, **changes: Any) -> dict[str, Any]:
     return {
         "format": "v100",
@@ -207,11 +227,25 @@ def test_broken_reports_are_refused_whole(sensors: Sensors) -> None:
 
 
 @pytest.mark.parametrize(
-    "timestamp", [None, "", "noon", "2024-05-01T10:00:00+02:00", "2024-05-01T10:00:00-0200"]
+    "timestamp",
+    [
+        *(None, "", "noon", "2024-05-01T10:00:00+02:00", "2024-05-01T10:00:00-0200"),
+        *("2024-05-01T10:00:00+02", "2024-05-01 10:00:00+02:00", "2024-05-01T10:00 02:00"),
+    ],
 )
 def test_the_moment_of_a_report_is_utc(sensors: Sensors, timestamp: str | None) -> None:
     answer = send(sensors, binary_report(sensors.number, READINGS), timestamp=timestamp)
     assert (answer.status_code, "timestamp" in answer.json()["error"]) == (400, True)
+
+
+@pytest.mark.parametrize("charset", ["undefined", "punycode", "utf-7", "unicode_escape"])
+def test_forms_in_an_encoding_that_makes_no_text(sensors: Sensors, charset: str) -> None:
+    part, text = "--b\r\nContent-Disposition: form-data; name=", "+2AE-\\ud800"
+    body = f'{part}"stream"\r\n\r\n{text}\r\n{part}"file"; filename="{text}.txt"\r\n\r\n{{}}\r\n--b--\r\n'
+    headers = {"Content-Type": f"multipart/form-data; boundary=b; charset={charset}"}
+    for path in ("event/upload/", f"streamer/report/?timestamp={SENT}"):
+        answer = sensors.api.post(path, data=body.encode(), headers=headers)
+        assert (answer.status_code, "encoding" in answer.text) == (400, True), answer.text
 
 
 def test_a_report_needs_a_file_and_a_device_of_ones_own(

@@ -172,6 +172,8 @@ def test_members(me: IOTileApi, platform_server: RunningServer) -> None:
     assert (alone.status_code, list(alone.json())) == (403, ["error"])
     demoted = me.patch(f"{root}members/{my_name}/", json={"is_org_admin": False})
     assert demoted.status_code == 400
+    again = me.post(f"{root}members/", json={"user": my_name, "is_org_admin": False})
+    assert (again.status_code, list(again.json())) == (400, ["is_org_admin"])
     assert me.get(f"{root}membership/").json()["is_org_admin"] is True, "nothing half-written"
     assert me.post(f"{root}members/", json={"user": "nobody-at-all"}).status_code == 400
 
@@ -183,6 +185,9 @@ def test_org_goes_with_its_last_member(
     api = IOTileApi(platform_server).login(account)
     org = made(api.post("org/", json={"name": f"Gone {uuid4().hex[:8]}"}))
     project = made(api.post("project/", json={"name": "x", "org": org["slug"]}))
+    told = {"project": project["id"], "label": "Vault", "external_id": "A-1", "lat": 1}
+    device = made(api.post("device/", json=told))
+    made(api.post("property/", json={"target": device["slug"], "name": "secret", "value": 1}))
     key = int(project["gid"].replace("-", ""), 16) << 16 | 0x5001
     admin.execute(
         "INSERT INTO carto_like.iotile_stream_data (device, variable, timestamp) VALUES (1, %s, now())",
@@ -195,6 +200,13 @@ def test_org_goes_with_its_last_member(
         (org["slug"], key),
     ).fetchone()
     assert left == (0, 0)
+    # The device stays, and whoever claims it learns nothing of those who had it.
+    eva = IOTileApi(platform_server).login(make_account(platform_server))
+    org = made(eva.post("org/", json={"name": f"Next {uuid4().hex[:8]}"}))
+    project = made(eva.post("project/", json={"name": "Next", "org": org["slug"]}))
+    claimed = eva.post(f"device/{device['slug']}/claim/", json={"project": project["id"]}).json()
+    assert (claimed["label"], claimed["external_id"], claimed["lat"]) == ("", "", None)
+    assert eva.get("property/", params={"target": device["slug"]}).json()["count"] == 0
 
 
 # What others have is not there
@@ -584,6 +596,16 @@ def test_items_that_come_meanwhile_do_not_shift_a_page(me: IOTileApi, farm: Farm
     made(me.post("org/", json={"name": "0 first of all " + uuid4().hex[:6]}))
     following = me.get(first["next"]).json()
     assert not {item["slug"] for item in first["results"]} & {item["slug"] for item in following["results"]}
+
+
+def test_a_page_by_cursor_whose_items_were_deleted_is_empty(me: IOTileApi) -> None:
+    org = made(me.post("org/", json={"name": f"Fading {uuid4().hex[:8]}"}))
+    projects = [made(me.post("project/", json={"name": name, "org": org["slug"]})) for name in "abc"]
+    first = me.get(f"org/{org['slug']}/projects/", params={"page_size": 2}).json()
+    assert me.delete(f"project/{projects[2]['id']}/").status_code == 204
+    following = me.get(first["next"])
+    assert (following.status_code, following.json()["results"]) == (200, [])
+    assert me.get(f"org/{org['slug']}/projects/", params={"page": 2}).status_code == 404
 
 
 def test_staff_keeps_the_catalogues(me: IOTileApi, ana: TestAccount, farm: Farm) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -41,6 +42,11 @@ class BaseData:
         if args:
             raise ImproperlyConfigured("a query goes by names: lastn=, start=, end=")
         self.data = []
+        for page in self.pages_from_server(**kwargs):
+            self.data.extend(page)
+
+    def pages_from_server(self, **kwargs: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield page by page what :meth:`initialize_from_server` reads, and keep none of them."""
         query = {name: _sendable(name, value) for name, value in kwargs.items()}
         place: dict[str, Any] | None = {"page": int(query.pop("page", 1))}
         asked: list[dict[str, Any]] = []
@@ -50,7 +56,7 @@ class BaseData:
             results = body.get("results") if isinstance(body, dict) else None
             if not isinstance(results, list):
                 raise RestFormatError(f"{type(self).__name__}: the answer holds no list of results")
-            self.data.extend(results)
+            yield results
             place = _following(body.get("next"), place) if results else None
 
     def _fetch_data(self, **params: Any) -> Any:
@@ -114,7 +120,10 @@ def _following(link: Any, place: dict[str, Any]) -> dict[str, Any] | None:
     """Where the page after this one is: at the link's cursor, which is quick at any depth, else by number."""
     if not link:
         return None
-    cursor = parse_qs(urlsplit(link).query).get("cursor") if isinstance(link, str) else None
-    if cursor:
-        return {"cursor": cursor[0]}
-    return {"page": place["page"] + 1} if "page" in place else None
+    told = parse_qs(urlsplit(link).query) if isinstance(link, str) else {}
+    if "cursor" in told:
+        return {"cursor": told["cursor"][0]}
+    if "page" in place:
+        return {"page": place["page"] + 1}
+    # After a cursor nobody but the link knows the number.
+    return {"page": int(told["page"][0])} if told.get("page", [""])[0].isdecimal() else None

@@ -109,23 +109,24 @@ class AccumulationReportGenerator(BaseReportGenerator):
         failed: dict[str, str] = {}
         for slug, stream in self._streams.items():
             try:
-                values = self._values(slug, period)
+                found = self._sum(slug, period)
             except (HttpClientError, HttpServerError) as error:
                 failed[slug] = str(error)
                 continue
-            if values:
-                sums[slug] = {
-                    "sum": sum(values),
-                    "units": (stream.get("output_unit") or {}).get("unit_short"),
-                }
+            if found is not None:
+                sums[slug] = {"sum": found, "units": (stream.get("output_unit") or {}).get("unit_short")}
         report = {"streams": sums, "total": sum(entry["sum"] for entry in sums.values())}
         return {**report, "failed": failed} if failed else report
 
-    def _values(self, slug: str, period: dict[str, str]) -> list[float]:
-        readings = StreamData(slug, self._api)
+    def _sum(self, slug: str, period: dict[str, str]) -> float | None:
+        """The sum of a stream's values, None when it has none; the memory holds a page of them."""
+        total: float | None = None
         try:
-            readings.initialize_from_server(**period)
+            for page in StreamData(slug, self._api).pages_from_server(**period):
+                values = [entry["output_value"] for entry in page if entry.get("output_value") is not None]
+                if values:
+                    total = (total or 0) + sum(values)
         except HttpNotFoundError:
-            return []
-        values = (entry.get("output_value") for entry in readings.data)
-        return [value for value in values if value is not None]
+            # Nothing there, or nothing left there: what was read before counts.
+            pass
+        return total

@@ -171,7 +171,7 @@ async def read_page(connection: Connection, listing: Listing, paging: Paging) ->
     """Read one page of a list.
 
     Raises:
-        Refusal: 404 for a page past the end.
+        Refusal: 404 for a page by number that is past the end.
     """
     count = paging.position.count if paging.position else await _count(connection, listing)
     if paging.number is None:
@@ -193,7 +193,8 @@ async def read_page(connection: Connection, listing: Listing, paging: Paging) ->
     while chunk := await cursor.fetchmany(CHUNK):
         rows += chunk
         await anyio.lowlevel.checkpoint()
-    if not rows and number > 1:
+    # A cursor's page was there when its address was made: what was in it has been deleted since.
+    if not rows and number > 1 and paging.position is None:
         raise invalid_page()
     width = len(listing.keys)
     more = len(rows) > paging.size

@@ -45,9 +45,14 @@ async def upload_of(request: Request, missing: Refusal) -> Upload:
             if not isinstance(file, UploadFile):
                 raise missing
             fields = {name: value for name, value in form.items() if isinstance(value, str)}
+            # The form names its encoding, and some decode to what is no text.
+            for text in (file.filename or "", *fields.values()):
+                text.encode()
             return Upload(file.filename or "", await file.read(), fields)
     except (MultiPartException, KeyError) as error:
         raise detail(400, f"Multipart form parse error - {error}") from None
+    except UnicodeError:
+        raise detail(400, "Multipart form parse error - its texts are not in the form's encoding") from None
 
 
 def unpacked(content: bytes, limit: int) -> bytes:

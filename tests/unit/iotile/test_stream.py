@@ -72,6 +72,16 @@ def test_pages_by_cursor(api: Api) -> None:
 
 
 @responses.activate
+def test_a_page_by_number_after_one_by_cursor(api: Api) -> None:
+    stream, address = StreamData(ONE, api), f"{ROOT}/stream/{ONE}/data/"
+    page(f"stream/{ONE}/data/", values(3), page="3")
+    page(f"stream/{ONE}/data/", values(2), f"{address}?page=3", cursor="abc")
+    page(f"stream/{ONE}/data/", values(1), f"{address}?cursor=abc", page="1")
+    stream.initialize_from_server()
+    assert [entry["output_value"] for entry in stream.data] == [1, 2, 3]
+
+
+@responses.activate
 def test_a_page_to_begin_with(api: Api) -> None:
     page(f"stream/{ONE}/data/", values(4), page="2")
     stream = StreamData(ONE, api)
@@ -222,6 +232,14 @@ def test_a_stream_that_is_gone_has_no_data(api: Api) -> None:
     responses.get(f"{ROOT}/stream/{ONE}/data/", status=404)
     report = AccumulationReportGenerator(api).compute_sum(["d--2"], START, END)
     assert report == {"streams": {}, "total": 0}
+
+
+@responses.activate
+def test_what_was_read_before_a_page_was_gone_counts(api: Api) -> None:
+    page("stream/", [stream_record(ONE)])
+    page(f"stream/{ONE}/data/", values(1, 2), f"{ROOT}/stream/{ONE}/data/?page=2", page="1")
+    responses.get(f"{ROOT}/stream/{ONE}/data/", status=404)
+    assert AccumulationReportGenerator(api).compute_sum(["d--2"], START, END)["total"] == 3
 
 
 @responses.activate

@@ -184,7 +184,9 @@ async def _admit(call: Call, org: Record, values: dict[str, Any], field: str) ->
         if person is None:
             raise wrong(field, "There is no account of this name or address.")
         is_admin = values.get("is_org_admin", values.get("role") == orgs.ADMIN)
-        await orgs.join(connection, org["id"], person.id, is_admin=is_admin, role=values.get("role", ""))
+        role = values.get("role", "")
+        if not await orgs.join(connection, org["id"], person.id, is_admin=is_admin, role=role):
+            raise wrong("is_org_admin", _LAST_ADMIN)
         return answer(shapes.membership(await _member(call, connection, org, person.username)), 201)
 
 

@@ -27,7 +27,9 @@ from carto_like.server.services.iotile.slugs import (
     streamer_slug,
 )
 
-_OFFSET = re.compile(r"[+-]\d\d:?\d\d$")
+# In the part after the date; the plus sign of an offset is a blank in a query that was not quoted.
+_OFFSET = re.compile(r"[+-]|\s\d")
+_DATE = len("2024-05-01T")
 _SOURCE = (
     "FROM carto_like.iotile_streamer_report r JOIN carto_like.iotile_streamer s ON s.id = r.streamer"
     " JOIN carto_like.iotile_org_member m ON m.org = r.org AND m.account = %(account)s AND m.is_active"
@@ -67,8 +69,7 @@ def _sent(call: Call) -> datetime:
     text = text_of(call.request.query_params, "timestamp")
     if text is None:
         raise bad_report("Give the moment of the report in UTC as 'timestamp' of the query")
-    # The plus sign of an offset is a blank in a query that was not quoted.
-    if _OFFSET.search(text.replace(" ", "+")) and "T" in text:
+    if _OFFSET.search(text.strip(), _DATE):
         raise bad_report("'timestamp' must be UTC, such as 2024-05-01T10:00:00Z, without an offset")
     try:
         return moment(text, "timestamp")

@@ -11,7 +11,7 @@ from carto_like.server.pool import Connection
 
 from .kinds import MINE, Kind, insert, update
 from .orgs import CREATOR
-from .slugs import StreamKey, device_slug, stream_slug
+from .slugs import StreamKey, stream_slug
 
 TABLE = "iotile_device"
 
@@ -86,19 +86,6 @@ ORDER BY 1, 2
 """
 
 
-# What its owners said about a device, which those who come next need not know.
-_UNSAID: Mapping[str, Any] = {
-    "project": None,
-    "org": None,
-    "claimed_by": None,
-    "claimed_on": None,
-    "label": "",
-    "external_id": "",
-    "lat": None,
-    "lon": None,
-}
-
-
 class NumberTaken(Exception):
     """Another device has the number."""
 
@@ -121,11 +108,7 @@ async def create(connection: Connection, values: Mapping[str, Any]) -> int:
 
 async def unclaim(connection: Connection, device: int) -> None:
     """Let a device belong to nobody, and forget what was said about it."""
-    await update(connection, TABLE, device, _UNSAID)
-    await connection.execute("DELETE FROM carto_like.iotile_fleet_device WHERE device = %s", (device,))
-    await connection.execute(
-        "DELETE FROM carto_like.iotile_property WHERE target = %s", (device_slug(device),)
-    )
+    await update(connection, TABLE, device, {"org": None})
 
 
 async def stream_counts(connection: Connection, device: int, org: Any) -> dict[str, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from carto_like.server.db import Database
@@ -16,9 +17,11 @@ from .slugs import StreamKey, stream_slug
 _CHUNK = 5000
 _STATISTICS = ("count", "sum", "mean", "std", "min", "median", "max")
 _AGGREGATES = (
-    "count({0}), sum({0}), avg({0}), stddev_samp({0}), min({0}),"
+    "count({0}), sum({0}), avg({0})::float8, stddev_samp({0})::float8, min({0}),"
     " percentile_cont(0.5) WITHIN GROUP (ORDER BY {0}), max({0})"
 )
+_LARGEST = 2**63
+
 _MOMENT = "btrim(carto_like.iotile_json(r.timestamp), '\"')"
 _VALUES = {"value": "r.told", "output_value": "r.output", "int_value": "r.int_value"}
 
@@ -92,7 +95,7 @@ class Frames:
         async with self._database.metadata() as connection:
             found = await _all(connection, query, dict(self._scope.values))
         header = ("row", *(row[0] for row in found)) if pivot else ("row", self._name)
-        columns = [row[1:] if pivot else row for row in found]
+        columns = [[_told(value) for value in (row[1:] if pivot else row)] for row in found]
         return Table(header, _one(list(zip(_STATISTICS, *columns, strict=True))))
 
     async def _streams(self) -> list[str]:
@@ -122,6 +125,13 @@ class Frames:
                 return
             condition = f"{self._scope.condition} AND (r.timestamp, r.id) > (%(after)s, %(after_id)s)"
             values |= {"after": chunk[-1][0], "after_id": chunk[-1][1]}
+
+
+def _told(value: Any) -> Any:
+    """A statistic as JSON can tell it: whole numbers are summed up to one of any size."""
+    if not isinstance(value, Decimal):
+        return value
+    return int(value) if abs(value) < _LARGEST else float(value)
 
 
 async def _all(connection: Connection, query: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -116,14 +116,16 @@ async def change(connection: Connection, org: Any, values: Mapping[str, Any]) ->
     await _written(connection, org, values)
 
 
-async def join(connection: Connection, org: Any, account: int, *, is_admin: bool, role: str = "") -> None:
-    """Let an account be in an organization."""
+async def join(connection: Connection, org: Any, account: int, *, is_admin: bool, role: str = "") -> bool:
+    """Let an account be in an organization; False when that would leave it without administrator."""
+    await _lock(connection, org)
     await connection.execute(
         "INSERT INTO carto_like.iotile_org_member (org, account, is_org_admin, role) VALUES (%s, %s, %s, %s) "
         "ON CONFLICT (org, account) DO UPDATE SET is_active = true, "
         "is_org_admin = excluded.is_org_admin, role = excluded.role",
         (org, account, is_admin, role or (ADMIN if is_admin else MEMBER)),
     )
+    return await _is_managed(connection, org)
 
 
 async def change_member(connection: Connection, org: Any, account: int, values: Mapping[str, Any]) -> bool:

@@ -25,7 +25,7 @@ _READING = """
 '{"type":"' || r.type || '","timestamp":' || carto_like.iotile_json(r.timestamp)
 || ',"int_value":' || coalesce(r.int_value::text, 'null')
 || ',"value":' || carto_like.iotile_json(r.told)
-|| ',"display_value":' || coalesce('"' || round(r.output::numeric, r.places) || '"', 'null')
+|| ',"display_value":' || coalesce('"' || round(r.output::text::numeric, r.places) || '"', 'null')
 || ',"output_value":' || carto_like.iotile_json(r.output)
 || ',"streamer_local_id":' || r.streamer_local_id || '}'
 """

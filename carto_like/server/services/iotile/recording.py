@@ -8,6 +8,7 @@ from datetime import datetime
 
 from carto_like.server.pool import Connection
 
+from .kinds import MINE
 from .scopes import visible_projects
 from .slugs import StreamKey, project_of
 
@@ -15,7 +16,12 @@ _COLUMNS = (
     "device, variable, timestamp, device_timestamp, streamer_local_id, int_value, value, type,"
     " status, dirty_ts"
 )
-_DEVICE_BITS = 48
+# Devices and data blocks that the account sees; a block is seen with its device, too.
+_RECORDERS = f"""
+SELECT k.key FROM unnest(%(keys)s::bigint[]) AS k (key)
+WHERE EXISTS (SELECT FROM carto_like.iotile_device d WHERE d.id = k.key & 281474976710655 AND d.org IN {MINE})
+   OR EXISTS (SELECT FROM carto_like.iotile_datablock b WHERE b.id = k.key AND b.org IN {MINE})
+"""
 
 
 @dataclass(frozen=True)
@@ -47,15 +53,13 @@ async def unknown_streams(
     """Those of the streams in which an account cannot record, each with the reason."""
     wanted = set(keys)
     projects = await visible_projects(connection, account)
-    cursor = await connection.execute(
-        "SELECT id FROM carto_like.iotile_device WHERE id = ANY(%s)", ([_device(key) for key in wanted],)
-    )
-    devices = {row[0] for row in await cursor.fetchall()}
+    cursor = await connection.execute(_RECORDERS, {"me": account, "keys": [key.device for key in wanted]})
+    recorders = {row[0] for row in await cursor.fetchall()}
     problems = {}
     for key in wanted:
         if project_of(key.variable) not in projects:
             problems[key] = "There is no such project."
-        elif _device(key) not in devices:
+        elif key.device not in recorders:
             problems[key] = "There is no such device."
     return problems
 
@@ -94,7 +98,3 @@ async def begin_streams(connection: Connection, keys: Iterable[StreamKey], accou
         " ON CONFLICT (device, variable) DO NOTHING",
         (account, [key.device for key in wanted], [key.variable for key in wanted]),
     )
-
-
-def _device(key: StreamKey) -> int:
-    return key.device & ((1 << _DEVICE_BITS) - 1)

@@ -69,12 +69,17 @@ class Delivery:
 
 
 async def sender_of(connection: Connection, account: int, device: int) -> Sender | None:
-    """The device that a report is of; None when the account may not see it."""
+    """The device that a report is of; None when the account may not see it.
+
+    Its reports wait for each other until the transaction ends, so that what comes twice at once, by one of
+    its streamers or by two, is recorded once; nor does it change hands meanwhile.
+    """
     row = await (
         await connection.execute(
             "SELECT d.id, p.gid FROM carto_like.iotile_device d"
             " JOIN carto_like.iotile_org_member m ON m.org = d.org AND m.account = %s AND m.is_active"
-            " LEFT JOIN carto_like.iotile_project p ON p.id = d.project WHERE d.id = %s",
+            " LEFT JOIN carto_like.iotile_project p ON p.id = d.project WHERE d.id = %s"
+            " FOR NO KEY UPDATE OF d",
             (account, device),
         )
     ).fetchone()
@@ -82,10 +87,7 @@ async def sender_of(connection: Connection, account: int, device: int) -> Sender
 
 
 async def deliver(connection: Connection, delivery: Delivery, account: int) -> UUID:
-    """Record what is new in a report, keep its file, and answer its number.
-
-    Reports of one streamer wait for each other, so that one that is sent twice at once is recorded once.
-    """
+    """Record what is new in a report, keep its file, and answer its number."""
     streamer = await _streamer(connection, delivery)
     readings = await _news(connection, delivery.sender.device, delivery.readings)
     await record(connection, readings, account)
@@ -115,7 +117,7 @@ async def deliver(connection: Connection, delivery: Delivery, account: int) -> U
 
 
 async def _streamer(connection: Connection, delivery: Delivery) -> int:
-    """The number of the streamer, which is made by its first report, locked until the transaction ends."""
+    """The number of the streamer, which is made by its first report."""
     row = await (
         await connection.execute(
             "INSERT INTO carto_like.iotile_streamer (device, index, selector) VALUES (%s, %s, %s)"
@@ -130,25 +132,23 @@ async def _streamer(connection: Connection, delivery: Delivery) -> int:
 async def _news(connection: Connection, device: int, readings: list[NewReading]) -> list[NewReading]:
     """The readings that were not recorded before.
 
-    A device that was reset begins to count anew, so its number alone does not tell a reading: moment on the
-    device's clock and value do so with it.
+    A device that was reset begins to count anew, so its number alone does not tell a reading: value and
+    moment do so with it, the moment on the device's clock where the report has that.
     """
     fresh: dict[tuple[object, ...], NewReading] = {}
     for place, reading in enumerate(readings):
-        identity = (reading.key.variable, reading.local_id, reading.device_timestamp, reading.int_value)
+        taken = reading.device_timestamp
+        moment = reading.moment if taken is None else None
+        identity = (reading.key.variable, reading.local_id, taken, moment, reading.int_value)
         fresh[identity if reading.local_id else (*identity, place)] = reading
-    if not fresh:
-        return []
+    numbers = {(reading.key.variable, reading.local_id) for reading in readings if reading.local_id}
     cursor = await connection.execute(
-        "SELECT variable, streamer_local_id, device_timestamp, int_value FROM carto_like.iotile_stream_data"
-        " WHERE device = %s AND variable = ANY(%s) AND streamer_local_id <> 0"
-        " AND streamer_local_id BETWEEN %s AND %s",
-        (
-            device,
-            list({reading.key.variable for reading in readings}),
-            min(reading.local_id for reading in readings),
-            max(reading.local_id for reading in readings),
-        ),
+        "SELECT r.variable, r.streamer_local_id, r.device_timestamp,"
+        " CASE WHEN r.device_timestamp IS NULL THEN r.timestamp END, r.int_value"
+        " FROM unnest(%s::bigint[], %s::bigint[]) AS k (variable, local_id)"
+        " JOIN carto_like.iotile_stream_data r ON r.device = %s AND r.variable = k.variable"
+        " AND r.streamer_local_id = k.local_id AND r.streamer_local_id <> 0",
+        ([variable for variable, _ in numbers], [local_id for _, local_id in numbers], device),
     )
     for row in await cursor.fetchall():
         fresh.pop(tuple(row), None)
@@ -162,7 +162,8 @@ async def _record_event(connection: Connection, event: NewEvent, account: int) -
         " %(local_id)s, %(extra)s, %(account)s WHERE %(local_id)s = 0 OR NOT EXISTS ("
         "SELECT FROM carto_like.iotile_stream_event e"
         " WHERE e.device = %(device)s AND e.variable = %(variable)s"
-        " AND e.streamer_local_id = %(local_id)s AND e.device_timestamp IS NOT DISTINCT FROM %(taken)s)",
+        " AND e.streamer_local_id = %(local_id)s AND e.device_timestamp IS NOT DISTINCT FROM %(taken)s"
+        " AND (e.timestamp = %(moment)s OR %(taken)s IS NOT NULL))",
         {
             **event.key._asdict(),
             "moment": event.moment,
