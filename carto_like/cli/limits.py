@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from carto_like.server.settings import Limits, RateLimit
+from carto_like.server.settings import RATE_GROUPS, Limits, RateLimit
 
 __all__ = ["limited"]
 
@@ -63,8 +63,7 @@ _OPTIONS = (
         multiple=True,
         metavar="GROUP=REQUESTS/SECONDS",
         callback=_rate_limits,
-        help="Limit how often each account may ask; may be repeated. Groups: query, copy_from, copy_to, "
-        "job_create, job_get, job_delete.",
+        help=f"Limit how often each account may ask; may be repeated. Groups: {', '.join(RATE_GROUPS)}.",
     ),
 )
 

@@ -13,7 +13,7 @@ from html import escape
 import psycopg
 from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Match, Route
+from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from .errors import UNREACHABLE, Problem
@@ -39,6 +39,7 @@ from .routes import (
     users,
     viz,
 )
+from .routing import Routes
 from .settings import Settings
 from .sqlapi.family import Exchange as SqlExchange
 
@@ -82,13 +83,11 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self.platform = Platform.create(settings)
         self._settings = settings
-        self._open_routes = [
-            *health.routes(self.platform),
-            *jobs.open_routes(self.platform),
-            *assets.routes(),
-        ]
-        self._preflights = preflight.routes()
-        self._routes = [route for family in _FAMILIES for route in family(self.platform)]
+        self._open_routes = Routes(
+            [*health.routes(self.platform), *jobs.open_routes(self.platform), *assets.routes()]
+        )
+        self._preflights = Routes(preflight.routes())
+        self._routes = Routes([route for family in _FAMILIES for route in family(self.platform)])
         self.iotile = IOTile(self.platform)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,9 +142,9 @@ class Application:
     async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
         # A preflight request asks about the address, whoever it belongs to.
         for_all = self._preflights if scope["method"] == "OPTIONS" else self._open_routes
-        route = _find(for_all, scope)
+        route = for_all.find(scope)
         if route is None:
-            route = _find(self._routes, scope)
+            route = self._routes.find(scope)
             if route is None:
                 page = not_found_page(scope["method"], scope["state"]["full_path"])
                 await page(scope, receive, exchange.send)
@@ -241,16 +240,6 @@ def _as_problem(error: Exception) -> Problem:
     if isinstance(error, psycopg.OperationalError):
         return Problem(500, UNREACHABLE)
     return Problem(500, "Unexpected error")
-
-
-def _find(routes: list[Route], scope: Scope) -> Route | None:
-    """The route for a request; one that has the path but not the method is none, as in the original."""
-    for route in routes:
-        match, found = route.matches(scope)
-        if match is Match.FULL:
-            scope.update(found)
-            return route
-    return None
 
 
 def _read_head(scope: Scope) -> tuple[str | None, int, bool]:

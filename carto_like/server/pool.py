@@ -148,6 +148,11 @@ class ConnectionPool:
         return None
 
     def _give_back(self, key: Key, connection: Connection) -> None:
+        if self._reset is None and connection.pgconn.transaction_status == TransactionStatus.IDLE:
+            self._borrowed.discard(connection)
+            self._turns.release()
+            self._idle[connection] = (key, time.monotonic())
+            return
         # Cleaning takes a round trip, for which the borrower's answer need not wait.
         task = asyncio.create_task(self._clean(key, connection))
         tasks = self._cleaning.setdefault(key, deque())

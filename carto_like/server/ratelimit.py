@@ -81,7 +81,7 @@ async def limit(platform: Platform, account: Account, group: str) -> dict[str, s
     Args:
         platform: whose settings hold the limits; without any for the group nothing is counted.
         account: who asks; all its keys share one count.
-        group: ``query``, ``copy_from``, ``copy_to``, ``job_create``, ``job_get`` or ``job_delete``.
+        group: one of :data:`~carto_like.server.settings.RATE_GROUPS`.
 
     Raises:
         Problem: 429 with ``Retry-After``; a refused request does not count.

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-RATE_GROUPS = ("query", "copy_from", "copy_to", "job_create", "job_get", "job_delete")
+_SQL_GROUPS = ("query", "copy_from", "copy_to", "job_create", "job_get", "job_delete")
+_MAP_GROUPS = ("map_create", "map_template", "map_tile", "map_attributes", "map_static")
+RATE_GROUPS = (*_SQL_GROUPS, *_MAP_GROUPS)
 """What rate limits can be set for."""
 
 # PostgreSQL counts milliseconds, in 31 bits.
@@ -120,6 +122,11 @@ class Limits:
     map_timeout: float = _limit(60.0, "seconds that the SQL of one tile, or of a map's creation, may take")
     map_rows: int = _limit(
         500_000, "rows that a grid, or a picture whose style needs all at once, may be drawn from"
+    )
+    map_bytes: int = _limit(
+        256 * 2**20,
+        "bytes of one vector tile, and of the rows that a grid, or a picture whose style needs all at once, "
+        "may be drawn from",
     )
     map_cache_bytes: int = _limit(64 * 2**20, "bytes of tiles that each worker keeps in memory; 0 is none")
     map_threads: int = _limit(2, "threads of each worker that draw pictures; never unlimited")

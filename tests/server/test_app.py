@@ -177,7 +177,7 @@ def test_an_unexpected_error_tells_the_log_and_not_the_client(
     async def fail(_: Request) -> Response:
         raise RuntimeError("internal-detail")
 
-    server.app._open_routes.append(Route("/api/{version}/fail", fail))
+    server.app._open_routes.add(Route("/api/{version}/fail", fail))
     answer = requests.get(f"{server.base_url}api/v2/fail", headers={"X-Request-Id": "bad-day"}, timeout=10)
     assert answer.status_code == 500
     assert answer.json() == {"errors": "Unexpected error", "request_id": "bad-day"}

@@ -277,9 +277,13 @@ def test_connections_whose_end_nobody_has_heard_of_yet_are_replaced(
             pids = [one.pgconn.backend_pid, two.pgconn.backend_pid]
         for pid in pids:
             admin.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+        # Either of the two is cut: one is met by who asks, the other by who begins a transaction.
+        assert await database.ask("SELECT %s", (1,)) == [(1,)]
         async with database.metadata() as own:
             assert await value(own, "SELECT 1") == 1
             assert own.pgconn.backend_pid not in pids
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            await database.ask("SELECT FROM nowhere")
 
     monkeypatch.setattr("carto_like.server.pool.is_alive", lambda _: True)
     run(settings, work)

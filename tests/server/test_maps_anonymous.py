@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -228,6 +229,9 @@ def test_case_21_dates_are_left_out_or_become_numbers(anyone: Api) -> None:
     assert layer.features[0]["at"] > 1.5e9
 
 
+NATURAL = "It should be an integer number greather than or equal to 0"
+
+
 def test_cases_23_to_27_addresses_that_lead_nowhere(anyone: Api) -> None:
     token = token_of(make(anyone, V))
     for address, expected in {
@@ -236,11 +240,15 @@ def test_cases_23_to_27_addresses_that_lead_nowhere(anyone: Api) -> None:
         "0,layer0/0/0/0.mvt": "Invalid layer filtering",
         "1/0/2.mvt": "Invalid tile XYZ (1/0/2)",
         "0/0/0.gif": "Unsupported format gif",
+        "layer0/a/0/0.mvt": "Invalid zoom value (a). " + NATURAL,
+        "-1/0/0.mvt": "Invalid zoom value (-1). " + NATURAL,
+        "0/0.5/0.mvt": "Invalid coodinate 'x' value (0.5). It should be an integer number",
+        "1/0/-1.mvt": "Invalid coodinate 'y' value (-1). " + NATURAL,
+        "9/attributes/1": f"Map {token.partition(':')[0]} has no layer number 9",
     }.items():
         assert message(tile(anyone, token, address)) == (400, expected)
     assert tile(anyone, token, "0/-1/0.mvt").content == tile(anyone, token, "0/0/0.mvt").content
     assert tile(anyone, token, "1/2/0.mvt").content == tile(anyone, token, "1/0/0.mvt").content
-    assert message(tile(anyone, token, "a/0/0.mvt"))[1].startswith("Invalid zoom value (a)")
     unknown = "Invalid or nonexistent map configuration token 'deadbeef'"
     assert message(tile(anyone, "deadbeef", "0/0/0.mvt")) == (400, unknown)
     assert tile(anyone, token, "0/0/0@4x.png").status_code == 404
@@ -310,8 +318,106 @@ def test_case_50_a_write_shows_in_a_new_map_and_the_old_token_answers(master: Ap
     assert old.partition(":")[0] == new.partition(":")[0]
     assert old != new
     assert {f["name"] for f in read_tile(after.content)["layer0"].features} == {"new"}
-    assert before.headers["Last-Modified"]
+    for made, drawn in ((old, before), (new, after)):
+        when = parsedate_to_datetime(drawn.headers["Last-Modified"])
+        assert int(when.timestamp()) == int(made.partition(":")[2]) // 1000
+        assert drawn.headers["Carto-Cache-Buster"] == made.partition(":")[2]
     assert tile(anyone, old, "0/0/0.mvt").content == before.content
+
+
+def test_a_layer_is_part_of_its_zooms_only(anyone: Api) -> None:
+    layers = [vector_layer(minzoom=1, maxzoom=2), vector_layer("select * from dated", minzoom=2)]
+    token = token_of(make(anyone, config(*layers)))
+    found = {zoom: list(read_tile(tile(anyone, token, f"{zoom}/0/0.mvt").content)) for zoom in range(2)}
+    assert found == {0: [], 1: ["layer0"]}
+    assert list(read_tile(tile(anyone, token, "2/2/1.mvt").content)) == ["layer0", "layer1"]
+    assert list(read_tile(tile(anyone, token, "3/4/3.mvt").content)) == ["layer1"]
+
+
+def test_a_style_may_say_how_far_round_a_tile_is_read(anyone: Api) -> None:
+    def rows(sheet: str, **more: Any) -> int:
+        given = config(styled_layer(cartocss=sheet), **more)
+        response = tile(anyone, token_of(make(anyone, given)), "3/3/3.mvt")
+        return sum(len(layer.features) for layer in read_tile(response.content).values())
+
+    # The nearest point is 57 pixels away, the others 57 more each.
+    style = "#l{marker-width:4}"
+    assert rows(style) == 1
+    assert rows("Map{buffer-size:128}" + style) == 2
+    assert rows("Map{buffer-size:0}" + style) == 0
+    assert rows("Map{buffer-size:128}" + style, buffersize={"mvt": 0}) == 0
+    assert rows("Map{buffer-size:0}" + style, buffersize={"png": 128}) == 0
+
+
+def test_lines_are_made_as_simple_as_the_map_asks_for(anyone: Api) -> None:
+    wave = (
+        "select 1 as cartodb_id, ST_SetSRID(ST_MakeLine(ARRAY(SELECT ST_MakePoint(i * 1e5, 2e5 * (i % 2)) "
+        "FROM generate_series(0, 99) i)), 3857) as the_geom_webmercator"
+    )
+    sizes = [
+        len(tile(anyone, token_of(make(anyone, config(vector_layer(wave, **options)))), "0/0/0.mvt").content)
+        for options in (
+            {"vector_extent": 4096, "vector_simplify_extent": 16},
+            {"vector_extent": 4096, "vector_simplify_extent": 4096},
+        )
+    ]
+    assert sizes[0] < 60 < 200 < sizes[1]
+    wrong = make(anyone, config(vector_layer(wave, vector_simplify_extent=5000)))
+    expected = "Invalid vector_simplify_extent (5000). Must be between 1 and vector_extent [4096]"
+    assert message(wrong) == (400, expected)
+
+
+def test_options_that_few_maps_have(anyone: Api, owner_account: TestAccount) -> None:
+    wrapped = vector_layer(sql_wrap="select * from (<%= sql %>) as w where cartodb_id < 3")
+    hidden = vector_layer("select 1 as a, null::geometry(Point,3857) as the_geom_webmercator")
+    hidden["options"]["affected_tables"] = ["dated"]
+    given = {**config(wrapped, hidden), "stat_tag": "tag-1"}
+    made = anyone.get(MAP, params={"config": json.dumps(given), "client": "c"})
+    names = made.headers["X-Cache-Channel"].partition(":")[2].split(",")
+    assert names == [f"{owner_account.schema}.dated", f"{owner_account.schema}.t"]
+    assert (made.headers["Carto-Stat-Tag"], made.headers["Carto-Client"]) == ("tag-1", "c")
+    found = read_tile(tile(anyone, token_of(made), "0/0/0.mvt").content)["layer0"].features
+    assert sorted(feature["cartodb_id"] for feature in found) == [1, 2]
+
+
+def test_statistics_that_a_layer_asks_for(anyone: Api) -> None:
+    sql = """select cartodb_id, the_geom_webmercator, v, case when cartodb_id < 4 then 'a' end as "it's",
+             case cartodb_id when 1 then 'NaN'::float8 else cartodb_id end as odd from t"""
+
+    def stats(wanted: Any) -> Any:
+        response = make(anyone, config(vector_layer(sql, metadata=wanted)))
+        token_of(response)
+        return response.json()["metadata"]["layers"][0]["meta"]["stats"]
+
+    plain = stats(None)
+    assert set(plain) == {"estimatedFeatureCount"}
+    told = stats({"featureCount": True, "geometryType": True, "columns": True})
+    assert (told["featureCount"], told["geometryType"]) == (5, "ST_Point")
+    assert told["columns"]["v"] == {"type": "number"}
+    columns = stats({"columnStats": {"topCategories": 1, "includeNulls": False}})["columns"]
+    assert columns["v"] == {"type": "number", "min": 1, "max": 5, "avg": 3, "sum": 15}
+    assert columns["odd"] == {"type": "number", "min": 2, "max": 5, "avg": 3.5, "sum": 14}
+    assert columns["it's"] == {"type": "string", "categories": [{"category": "a", "frequency": 3}]}
+    assert columns["the_geom_webmercator"] == {"type": "geometry"}
+    categories = stats({"columnStats": True})["columns"]["it's"]["categories"]
+    assert categories == [{"category": "a", "frequency": 3}, {"category": None, "frequency": 2}]
+    sample = stats({"sample": {"num_rows": 3}})["sample"]
+    assert len(sample) == 3
+    assert all(set(row) == {"cartodb_id", "v", "it's", "odd"} for row in sample)
+    named = stats({"sample": {"num_rows": 9, "include_columns": ["v"]}})["sample"]
+    assert sorted(row["v"] for row in named) == [1, 2, 3, 4, 5]
+
+
+def test_statistics_that_cannot_be_told(anyone: Api) -> None:
+    for wanted, status, text in (
+        ({"sample": {"num_rows": 5000}}, 400, "num_rows must be a whole number from 1 to 1000"),
+        ({"columnStats": {"topCategories": "9"}}, 400, "topCategories must be a whole number from 1 to 1024"),
+        ({"sample": {"num_rows": 1, "include_columns": ["nope"]}}, 404, 'column "nope" does not exist'),
+    ):
+        response = make(anyone, config(vector_layer(metadata=wanted)))
+        assert response.status_code == status
+        assert text in message(response)[1]
+        assert response.json()["errors_with_context"][0]["layer"]["id"] == "layer0"
 
 
 def test_an_answer_that_the_client_has_is_not_sent_again(anyone: Api) -> None:

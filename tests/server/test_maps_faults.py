@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 import pytest
 import requests
 
 from carto_like.server.maps.cache import ByteCache, SingleFlight
+from carto_like.server.maps.coordinates import Tile
+from carto_like.server.maps.layersql import Source, vector_tile
 from carto_like.server.services import mapsession, maptiles
 from tests.conftest import MakeServer
 from tests.support.api import Api, TestAccount, make_account
@@ -142,6 +145,36 @@ def test_a_right_that_is_taken_back_closes_warm_tiles(master: Api, monkeypatch: 
     assert message(tile(master.anonymous, token, "0/0/0.mvt"))[0] == 403
 
 
+def test_a_tile_writes_nothing_and_the_next_one_is_drawn(master: Api) -> None:
+    assert master.sql("CREATE SEQUENCE counter").status_code == 200
+    writing = GENERATED.replace("1 as n", "nextval('counter') as n")
+    dividing = GENERATED.replace("1 as n", "1 / (random() * 0)::int as n")
+    for sql, expected in (
+        (writing, "cannot execute nextval() in a read-only transaction"),
+        (dividing, "division by zero"),
+    ):
+        token = token_of(make(master, config(vector_layer(sql))))
+        for _ in range(2):
+            assert message(tile(master, token, "0/0/0.mvt")) == (400, expected)
+        token = token_of(make(master, config(vector_layer(GENERATED))))
+        assert tile(master, token, "0/0/0.mvt").status_code == 200
+
+
+def test_no_processes_are_started_to_draw_a_few_rows(master: Api, admin: psycopg.Connection[Any]) -> None:
+    made = master.sql(
+        "CREATE TABLE many AS SELECT i AS n, "
+        "ST_SetSRID(ST_MakePoint(i % 100 * 1e5, i / 100 * 1e5), 3857) AS g FROM generate_series(0, 9999) i;"
+        "CREATE INDEX ON many USING gist (g)"
+    )
+    assert made.status_code == 200, made.text
+    (schema,) = admin.execute("SELECT schemaname FROM pg_tables WHERE tablename = 'many'").fetchone() or ("",)
+    admin.execute(f'ANALYZE "{schema}".many; SET min_parallel_table_scan_size = 0'.encode())
+    source = Source(f'SELECT * FROM "{schema}".many', "g", 3857, (("n", 23),))
+    sql = vector_tile([("many", source)], Tile(5, 16, 15), extent=4096, simplify=256, buffer=64)
+    plan = "\n".join(row[0] for row in admin.execute(f"EXPLAIN {sql}".encode()))
+    assert ("many_g_idx" in plan, "Gather" in plan) == (True, False)
+
+
 def test_a_slow_layer_ends_in_time_and_its_place_is_free_again(make_server: MakeServer) -> None:
     account = make_account(make_server(map_timeout=0.3, cancel_grace=0.2, connections=1))
     api = Api(account.base_url, account.api_key)
@@ -163,6 +196,26 @@ def test_a_slow_layer_ends_in_time_and_its_place_is_free_again(make_server: Make
     assert tile(api, token, "0/0/0.mvt").status_code == 200
 
 
+def test_what_is_too_large_is_not_held(make_server: MakeServer) -> None:
+    account = make_account(make_server(map_bytes=2000))
+    api = Api(account.base_url, account.api_key)
+    point = "ST_SetSRID(ST_MakePoint(i, 1), 3857) as the_geom_webmercator"
+    sql = f"select i as cartodb_id, {point}, repeat('x', i) as s"
+    style = "#l{marker-width:4} #l::top{marker-width:2} #l[s='x']{marker-width:1}"
+    for most, status in ((1, 200), (100, 400)):
+        layer = styled_layer(f"{sql} from generate_series(1, {most}) i", style, interactivity="s")
+        token = token_of(make(api, config(layer)))
+        for address, text in {
+            "0/0/0.mvt": "more than 2000 bytes in one tile",
+            "0/0/0.png": "more than 2000 bytes of rows in one picture",
+            "0/0/0/0.grid.json": "more than 2000 bytes of rows in one picture",
+        }.items():
+            response = tile(api, token, address)
+            assert response.status_code == status
+            assert status == 200 or message(response)[1].startswith(text)
+    assert tile(api, token, "5/0/31.mvt").status_code == 204
+
+
 def test_200_who_want_one_cold_tile_cost_one_rendering(
     master: Api, owner_account: TestAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +227,7 @@ def test_200_who_want_one_cold_tile_cost_one_rendering(
     token = token_of(make(master, config(vector_layer("select * from once"))))
     counts = {"waiting": 0, "drawn": 0}
     all_wait = asyncio.Event()
-    run, rows_of = SingleFlight.run, mapsession.rows_of
+    run, values_of = SingleFlight.run, mapsession.values_of
 
     async def counted_run(self: Any, key: Any, work: Any) -> Any:
         if isinstance(key[-1], maptiles.Wanted):
@@ -183,13 +236,13 @@ def test_200_who_want_one_cold_tile_cost_one_rendering(
                 all_wait.set()
         return await run(self, key, work)
 
-    async def counted_rows(conn: Any, sql: str) -> Any:
+    async def counted_values(*arguments: Any) -> Any:
         counts["drawn"] += 1
         await asyncio.wait_for(all_wait.wait(), 30)
-        return await rows_of(conn, sql)
+        return await values_of(*arguments)
 
     monkeypatch.setattr(SingleFlight, "run", counted_run)
-    monkeypatch.setattr(maptiles, "rows_of", counted_rows)
+    monkeypatch.setattr(maptiles, "values_of", counted_values)
     url = f"{owner_account.base_url}{MAP}/{token}/0/0/0.mvt?api_key={owner_account.api_key}"
 
     def fetch(_: int) -> tuple[int, bytes]:

@@ -81,12 +81,14 @@ def test_case_34_templates_are_the_owners(master: Api, anyone: Api, admin: psyco
     assert master.get(f"{NAMED}/mine").json()["template"]["auth"] == {"method": "open"}
     assert b"select" not in admin.execute("SELECT content FROM carto_like.map_templates").fetchall()[0][0]
     assert master.delete(f"{NAMED}/mine").status_code == 204
-    for response in (master.get(f"{NAMED}/mine"), master.delete(f"{NAMED}/mine")):
-        assert message(response)[0] == 404
-    assert message(master.put(f"{NAMED}/mine", json=given))[0] == 404
-    for method in ("get", "put", "delete"):
-        answer = anyone.request(method.upper(), f"{NAMED}/mine", json=given)
-        assert answer.status_code == 403
+    user = told.split("'")[3]
+    absent = (404, f"Template 'mine' of user '{user}' does not exist")
+    assert message(master.get(f"{NAMED}/mine")) == (404, f"Cannot find template 'mine' of user '{user}'")
+    assert message(master.delete(f"{NAMED}/mine")) == absent
+    assert message(master.put(f"{NAMED}/mine", json=given)) == absent
+    for method, action in (("GET", "get"), ("PUT", "update"), ("DELETE", "delete")):
+        answer = anyone.request(method, f"{NAMED}/mine", json=given)
+        assert message(answer) == (403, f"Only authenticated users can {action} templated maps")
     assert message(anyone.get(NAMED)) == (403, "Only authenticated users can list templated maps")
     form = master.post(NAMED, data={"a": 1})
     assert message(form) == (400, "POST template data must be of type application/json")
@@ -145,7 +147,8 @@ def test_case_36_an_open_template_is_instantiated(
     assert message(colored) == (400, "Invalid css_color value for template parameter 'color': ##f")
     numbered = anyone.post(f"{NAMED}/{world}", json={"id": "x"})
     assert message(numbered) == (400, "Invalid number value for template parameter 'id': x")
-    assert message(anyone.post(f"{NAMED}/absent"))[0] == 404
+    absent = f"Template 'absent' of user '{owner_account.name}' not found"
+    assert message(anyone.post(f"{NAMED}/absent")) == (404, absent)
 
 
 HOSTILE: dict[str, list[Any]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import mapnik
@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from carto_like.server.maps.pictures import Pictures
+from carto_like.server.services import mapextents
 from tests.support.api import Api, TestAccount, make_account
 from tests.support.maps import (
     MAP,
@@ -27,6 +28,8 @@ from tests.support.maps import (
     token_of,
 )
 from tests.support.server import RunningServer
+
+Preview = Callable[..., requests.Response]
 
 RED, WHITE = (255, 0, 0, 255), (255, 255, 255, 255)
 DOT = "#l{marker-width:40; marker-fill:#f00; marker-line-width:0; marker-allow-overlap:true}"
@@ -79,6 +82,18 @@ def test_case_22_pictures_and_their_sizes(anyone: Api) -> None:
     assert message(tile(anyone, token, "0/0/0@4x.png")) == (404, expected)
     # A styled map has vector tiles, too.
     assert tile(anyone, token, "0/0/0.mvt").headers["Content-Type"] == "application/x-protobuf"
+
+
+def test_a_style_may_say_how_far_round_a_picture_is_read(anyone: Api) -> None:
+    # 13 pixels to the right of the tile.
+    sql = "select name, st_translate(the_geom_webmercator, 1e6, 0) as the_geom_webmercator from t"
+
+    def corner(sheet: str, **more: Any) -> int:
+        token = token_of(make(anyone, config(styled_layer(sql, sheet + DOT), **more)))
+        return pixel(picture(tile(anyone, token, "1/0/0.png")), 254, 254)[3]
+
+    assert corner("") == corner("Map{buffer-size:64}", buffersize={"png": 0}) == 255
+    assert corner("", buffersize={"png": 0}) == corner("Map{buffer-size:0}", buffersize={"png": 64}) == 0
 
 
 def test_cases_23_to_25_layers_and_places_of_pictures(anyone: Api) -> None:
@@ -147,12 +162,83 @@ def test_case_41_a_picture_of_a_template_and_its_preview(anyone: Api) -> None:
     blue = anyone.get(path, params={"config": json.dumps({"color": "blue"})})
     assert picture(blue).width() == 256
     assert blue.content != anyone.get(path).content
+    made = [anyone.post(f"{NAMED}/world", json=given).json() for given in ({}, {"color": "#00f"})]
+    sheets = [each["metadata"]["layers"][0]["meta"]["cartocss"] for each in made]
+    assert sheets == ["#l{marker-fill:red}", "#l{marker-fill:#00f}"]
     preview = f"{MAP}/static/named/world/300/200.png"
     image = picture(anyone.get(preview))
     assert size(image) == (300, 200)
     views = [{"zoom": 3, "lon": 20, "lat": 0}, {"bbox": "-10,-10,10,10"}, {"layer": "0"}]
     bodies = {anyone.get(preview, params=view).content for view in views}
     assert len(bodies) == 3
+
+
+@pytest.fixture
+def preview(anyone: Api, owner_account: TestAccount) -> Iterator[Preview]:
+    """Stores a template with a view, and fetches its picture."""
+    master = Api(owner_account.base_url, owner_account.api_key)
+    layers = [styled_layer("select * from t where cartodb_id >= <%= id %>", DOT) for _ in range(2)]
+    given = {**template("viewed"), "layergroup": config(layers[0], {**layers[1], "id": "second"})}
+    assert master.post(NAMED, json=given).status_code == 200
+
+    def fetch(view: Any = None, **params: Any) -> requests.Response:
+        changed = {**given, "view": view} if view else given
+        assert master.put(f"{NAMED}/viewed", json=changed).status_code == 200
+        return anyone.get(f"{MAP}/static/named/viewed/300/200.png", params=params)
+
+    yield fetch
+    assert master.delete(f"{NAMED}/viewed").status_code == 204
+    master.session.close()
+
+
+def test_a_preview_without_a_view_shows_where_the_data_is(
+    preview: Preview, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Points from 0 to 80 degrees take 228 pixels at zoom 2, from 40 to 80 degrees as many at zoom 3.
+    shown = preview()
+    assert picture(shown).compare(mapnik.Image(300, 200)) > 0
+    assert shown.content == preview(zoom=2, lon=40, lat=0).content
+    later = {"config": json.dumps({"id": 3})}
+    assert preview(**later).content == preview(zoom=3, lon=60, lat=0, **later).content
+    one = {"config": json.dumps({"id": 5})}
+    assert preview(**one).content == preview(zoom=18, lon=80, lat=0, **one).content
+    world = preview(zoom=1, lon=0, lat=0).content
+    nothing = {"config": json.dumps({"id": 9})}
+    assert preview(**nothing).content == preview(zoom=1, lon=0, lat=0, **nothing).content
+    monkeypatch.setattr(mapextents, "PATIENCE", 0.0)
+    late = {"config": json.dumps({"id": 0})}
+    assert preview(**late).content == world
+
+
+def test_a_preview_shows_what_its_view_says(preview: Preview) -> None:
+    center = {"lng": 20, "lat": 0.0}
+    there = preview(zoom=4, lon=20, lat=0).content
+    for zoom in (4, 4.0):
+        assert preview({"zoom": zoom, "center": center}).content == there
+    assert preview({"zoom": 1, "center": center}, zoom=4).content == there
+    for wrong, told in ((4.5, "4.5"), (-1, "-1"), (1e300, "1e+300")):
+        expected = f"Invalid zoom value ({told}). It should be an integer number greather than or equal to 0"
+        assert message(preview({"zoom": wrong, "center": center})) == (400, expected)
+    # What is no place counts for nothing.
+    whole = preview().content
+    for view in (
+        {"zoom": "4", "center": center},
+        {"zoom": 4},
+        {"center": center},
+        {"zoom": True, "center": {}},
+    ):
+        assert preview(view).content == whole
+    bounds = {"west": 10, "south": -10, "east": 30, "north": 10.0}
+    assert preview({"bounds": bounds}).content == preview(bbox="10,-10,30,10").content
+
+
+def test_a_preview_whose_layers_are_all_hidden_is_empty(preview: Preview) -> None:
+    empty = mapnik.Image(300, 200)
+    assert picture(preview({"preview_layers": {"0": False, "second": False}})).compare(empty) == 0
+    for hidden in ({"0": False}, {"second": False}, {"layer0": False, "1": None}):
+        assert picture(preview({"preview_layers": hidden})).compare(empty) > 0
+    asked = preview({"preview_layers": {"0": False, "1": False}}, layer="second")
+    assert picture(asked).compare(empty) > 0
 
 
 def test_case_24_an_unstyled_map_has_no_static_image(anyone: Api) -> None:
@@ -184,9 +270,17 @@ def test_case_47_a_ramp_becomes_conditions(anyone: Api) -> None:
     ramp = "#l{marker-width: ramp([cartodb_id],(2,4,6),(10,20,30)); marker-fill: #f00}"
     response = make(anyone, config(styled_layer(cartocss=ramp)))
     meta = response.json()["metadata"]["layers"][0]["meta"]
-    assert "ramp" not in meta["cartocss"]
+    assert meta["cartocss"].replace(" ", "") == (
+        '#l{marker-width:2;["cartodb_id">10]{marker-width:4}["cartodb_id">20]{marker-width:6}marker-fill:#f00}'
+    )
     assert meta["cartocss_meta"]["rules"][0]["column"] == "cartodb_id"
     assert tile(anyone, token_of(response), "0/0/0.png").status_code == 200
+    colors = 'marker-fill: ramp([name], (red, blue, grey), ("n0", "n1"), =)'
+    dots = DOT.replace("40", "8").replace("marker-fill:#f00", colors)
+    image = picture(tile(anyone, token_of(make(anyone, config(styled_layer(cartocss=dots)))), "0/0/0.png32"))
+    # A point each 20 degrees.
+    found = [pixel(image, 128 + round(each * 256 * 20 / 360), 128) for each in range(4)]
+    assert found == [RED, (0, 0, 255, 255), (128, 128, 128, 255), (128, 128, 128, 255)]
     absent = config(styled_layer(cartocss="#l{marker-width: ramp([nope], (2, 4, 6), equal)}"))
     refused = make(anyone, absent)
     assert message(refused)[1].startswith('Failed to process "marker-width" property: unable to compute ramp')

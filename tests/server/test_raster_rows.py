@@ -14,7 +14,7 @@ import pytest
 from carto_like.server.cartocss import RampError, compile_style
 from carto_like.server.db import Database
 from carto_like.server.pool import Connection
-from carto_like.server.raster import Layer, Renderer, Source, View, fetch, read_only, without_ramps
+from carto_like.server.raster import Layer, Renderer, Source, View, fetch, query, read_only, without_ramps
 from carto_like.server.secrets import Secrets
 from carto_like.server.settings import Settings
 from tests.support.api import TestAccount
@@ -48,12 +48,12 @@ class Drawing:
             rows = fetch(connection, Source(sql, **source), view, STYLE.columns)
             return await self._renderer.picture([Layer(STYLE, rows)], view, png="png32")
 
-        return mapnik.Image.from_string(asyncio.run(self._reading(png)))
+        return mapnik.Image.from_string(asyncio.run(self.reading(png)))
 
     def without_ramps(self, sql: str, sheet: str) -> tuple[str, list[dict[str, Any]]]:
-        return asyncio.run(self._reading(lambda connection: without_ramps(connection, sql, sheet)))
+        return asyncio.run(self.reading(lambda connection: without_ramps(connection, sql, sheet)))
 
-    async def _reading(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def reading(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         database = Database(self._settings, Secrets(self._settings.secret))
         await database.open()
         try:
@@ -89,6 +89,20 @@ def test_more_rows_than_one_batch_are_drawn(draw: Drawing) -> None:
     across = f"ST_SetSRID(ST_MakePoint(({-WORLD}) + i * {2 * WORLD} / 21000, 0), 3857)"
     image = draw(f"SELECT 1 AS n, {across} AS the_geom_webmercator FROM generate_series(1, 21000) i")
     assert {color(image, x, 128) for x in range(256)} == {RED}
+
+
+def test_wide_rows_come_a_few_at_a_time(draw: Drawing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query, "_BATCH_BYTES", 1_000_000)
+    wide = "SELECT repeat('x', 10000) AS name, the_geom_webmercator FROM generate_series(1, 500) i"
+
+    async def sizes(connection: Connection) -> list[int]:
+        rows = fetch(connection, Source(wide.replace(" FROM", f" FROM ({HERE}) h,")), VIEW, ["name"])
+        return [sum(len(name) for _, name in batch) async for batch in rows.iterate()]
+
+    found = asyncio.run(draw.reading(sizes))
+    assert sum(found) == 5_000_000
+    # As many as libpq holds come on top.
+    assert max(found) <= 1_000_000 + 64 * 10_000
 
 
 def test_another_reference_system_is_transformed(draw: Drawing) -> None:

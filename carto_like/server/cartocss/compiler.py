@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from . import tree
 from .cascade import Cascade, Rule
-from .conditions import Conditions
+from .conditions import Conditions, Test
 from .parser import parse
 from .problem import CartoCssError, fail
 from .properties import Writer
 from .values import Evaluator, number
 
 GEOMETRY_TYPE = "mapnik::geometry_type"
+# Of a marker, what does not depend on where the feature is or how many points it has.
+_OF_MARKERS = {
+    *("width", "height", "marker-type", "fill", "fill-opacity", "opacity", "stroke", "stroke-width"),
+    *("stroke-opacity", "allow-overlap", "ignore-placement", "clip", "comp-op"),
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,9 @@ class MapnikStyle:
         background: the colour of ``Map { background-color }``, as Mapnik reads it.
         buffer: the pixels of ``Map { buffer-size }``.
         in_turn: whether each feature is drawn once, after those before it, so that they may come in parts.
+        points_join: whether points with the same attributes look the same as one feature of many points.
+        tests: of columns that filters alone read, all that they are compared with, where that is numbers, or
+            texts that they are equal to or not.
     """
 
     xml: str
@@ -33,6 +42,8 @@ class MapnikStyle:
     background: str | None = None
     buffer: int | None = None
     in_turn: bool = False
+    points_join: bool = False
+    tests: Mapping[str, frozenset[float] | frozenset[str]] = field(default_factory=dict, hash=False)
 
 
 def compile_style(cartocss: str, layer: str = "layer") -> MapnikStyle:
@@ -57,7 +68,9 @@ def _compiled(cartocss: str, layer: str) -> MapnikStyle:
     for declaration in cascade.map:
         writer.map_attribute(options, declaration)
     names = []
+    tests: set[Test] = set()
     for attachment, rules in cascade.rules():
+        tests.update(*(rule.conditions.tests for rule in rules))
         name = f"{layer}-{attachment}" if attachment else layer
         style = ET.SubElement(root, "Style", {"name": name, "filter-mode": "first"})
         _style(style, rules, writer)
@@ -73,11 +86,28 @@ def _compiled(cartocss: str, layer: str) -> MapnikStyle:
     buffer = options.get("buffer-size")
     return MapnikStyle(
         ET.tostring(root, "unicode"),
-        frozenset(writer.columns),
+        frozenset(writer.columns | {column for column, _, _ in tests} - {GEOMETRY_TYPE}),
         background=options.get("background-color"),
         buffer=round(float(buffer)) if buffer else None,
         in_turn=len(names) < 2 and not any(_blends(element) for element in root.iter()),
+        points_join=all(_is_drawn_by_point(element) for element in root.iter()),
+        tests=_told_apart({test for test in tests if test[0] not in {*writer.columns, GEOMETRY_TYPE}}),
     )
+
+
+def _told_apart(tests: set[Test]) -> dict[str, frozenset[float] | frozenset[str]]:
+    found: dict[str, frozenset[float] | frozenset[str]] = {}
+    for column in {column for column, _, _ in tests}:
+        signs = {sign for name, sign, _ in tests if name == column}
+        values = {value for name, _, value in tests if name == column}
+        # As Mapnik reads them, after they were written.
+        numbers = frozenset(float(number(value)) for value in values if isinstance(value, float))
+        texts = frozenset(value for value in values if isinstance(value, str))
+        if all(isinstance(value, float) for value in values):
+            found[column] = numbers
+        elif len(texts) == len(values) and signs <= {"=", "!="}:
+            found[column] = texts
+    return found
 
 
 def _blends(element: ET.Element) -> bool:
@@ -86,12 +116,18 @@ def _blends(element: ET.Element) -> bool:
     return "comp-op" in element.attrib or (element.tag == "Style" and bool(whole))
 
 
+def _is_drawn_by_point(element: ET.Element) -> bool:
+    """Whether this draws each point of a feature as it would draw it alone."""
+    if element.tag == "MarkersSymbolizer":
+        return element.attrib.keys() <= _OF_MARKERS
+    names = element.tag in ("Map", "Style", "Rule", "Layer", "StyleName") or "Denominator" in element.tag
+    return names or (element.tag == "Filter" and "mapnik::" not in (element.text or ""))
+
+
 def _style(style: ET.Element, rules: list[Rule], writer: Writer) -> None:
     for rule in rules:
         element = ET.SubElement(style, "Rule")
         _conditions(element, rule.conditions)
-        tests = rule.conditions.tests
-        writer.columns.update(column for column, _, _ in tests if column != GEOMETRY_TYPE)
         _symbolizers(style, element, list(rule.declarations.values()), writer)
 
 

@@ -10,7 +10,7 @@ from carto_like.pure.pgtext import quote_identifier, quote_literal
 
 from .config import Layer
 from .coordinates import Bounds, Tile, pixel_size
-from .layersql import Source, envelope, with_tokens
+from .layersql import Source, with_tokens
 from .problems import MapProblem
 
 THRESHOLD = 100_000
@@ -190,7 +190,7 @@ def aggregated(source: Source, how: Aggregation, tile: Tile, bounds: Bounds) -> 
         f"SELECT *, {source.geometry} AS _cdb_g, floor(ST_X({source.geometry}) / {side}) AS _cdb_x, "
         f"floor(ST_Y({source.geometry}) / {side}) AS _cdb_y "
         f"FROM (\n{with_tokens(source.sql, tile, bounds)}\n) AS _cdb_query "
-        f"WHERE {column} && {envelope(_grown(bounds, how.resolution * pixel_size(tile.z)))}"
+        f"WHERE {source.near(reach(how, tile, bounds))}"
     )
     # A cell is whole or absent; it starts where it includes its edge, so no two tiles share one.
     whole = (
@@ -198,7 +198,11 @@ def aggregated(source: Source, how: Aggregation, tile: Tile, bounds: Bounds) -> 
         f"AND _cdb_y >= floor({south!r} / {side}) AND _cdb_y < ceil({north!r} / {side})"
     )
     if how.is_default:
-        names = ", ".join(f"r.{quote_identifier(name)}" for name, _ in source.columns if name != COUNT)
+        names = ", ".join(
+            f"r._cdb_g AS {column}" if name == source.geom_column else f"r.{quote_identifier(name)}"
+            for name, _ in source.columns
+            if name != COUNT
+        )
         return (
             f"WITH _cdb_rows AS MATERIALIZED ({cells}), _cdb_cells AS (SELECT min(cartodb_id) AS cartodb_id, "
             f"count(*) AS {COUNT} FROM _cdb_rows {whole} GROUP BY _cdb_x, _cdb_y) "
@@ -220,6 +224,8 @@ def aggregated(source: Source, how: Aggregation, tile: Tile, bounds: Bounds) -> 
     return f"SELECT {', '.join(selected)} FROM ({cells}) AS _cdb_rows {whole} GROUP BY {groups}{having}"
 
 
-def _grown(bounds: Bounds, by: float) -> Bounds:
+def reach(how: Aggregation, tile: Tile, bounds: Bounds) -> Bounds:
+    """The box from which rows of the cells of a part of the world come."""
     west, south, east, north = bounds
-    return west - by, south - by, east + by, north + by
+    side = how.resolution * pixel_size(tile.z)
+    return west - side, south - side, east + side, north + side

@@ -17,6 +17,8 @@ from starlette.responses import Response
 
 from carto_like.server.authentication import account_of
 from carto_like.server.errors import Problem
+from carto_like.server.platform import Platform
+from carto_like.server.ratelimit import limit
 from carto_like.server.services.analysis import (
     FALLBACK_PERIOD,
     YEAR,
@@ -28,7 +30,8 @@ from carto_like.server.sqlapi.family import is_callback
 from carto_like.server.sqlapi.guard import Stopped
 from carto_like.server.sqlapi.headers import header_text
 
-from .problems import body_of, told
+from .problems import RATE_LIMITED, MapProblem, body_of, told
+from .tokens import moment_of
 
 CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -43,11 +46,19 @@ _SCRIPT = "text/javascript; charset=utf-8"
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def answering(handler: Handler) -> Handler:
-    """The handler with what all endpoints of maps share: refusals, ``callback``, headers."""
+def answering(platform: Platform, group: str, handler: Handler) -> Handler:
+    """The handler with what all endpoints of maps share: rate limits, refusals, ``callback``, headers.
+
+    Args:
+        platform: who knows the limits.
+        group: the rate limits that count.
+        handler: of requests that keep to them.
+    """
 
     async def endpoint(request: Request) -> Response:
+        standing: dict[str, str] = {}
         try:
+            standing = await _standing(platform, request, group)
             response = await handler(request)
         except (Problem, psycopg.Error, Stopped) as error:
             problem = told(error)
@@ -57,7 +68,7 @@ def answering(handler: Handler) -> Handler:
             response = json_answer(body_of(problem), problem.status)
             response.headers.update(problem.headers)
         account = account_of(request)
-        response.headers.update(CORS)
+        response.headers.update({**standing, **CORS})
         response.headers["Vary"] = "Authorization"
         response.headers["Carto-User"] = account.name
         client = request.query_params.get("client")
@@ -67,6 +78,17 @@ def answering(handler: Handler) -> Handler:
         return _padded(response, callback) if callback and is_callback(callback) else response
 
     return endpoint
+
+
+async def _standing(platform: Platform, request: Request, group: str) -> dict[str, str]:
+    """The headers that tell a limited account where it stands; raises the 429 in the words of maps."""
+    try:
+        return await limit(platform, account_of(request), group)
+    except Problem as problem:
+        if problem.status != 429:
+            raise
+        more = {"subtype": "rate-limit"}
+        raise MapProblem(429, RATE_LIMITED, kind="limit", more=more, headers=problem.headers) from problem
 
 
 def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -100,7 +122,7 @@ def cache_headers(
         database: its name.
         tables: what was read.
         updates: when those that are tracked last changed.
-        buster: the version of the data, in milliseconds since 1970; 0 for unknown.
+        buster: the version of the data; 0 for unknown.
         named: user and name of the template.
         must_revalidate: for the making of a map, which a client repeats to see new data.
     """
@@ -111,7 +133,7 @@ def cache_headers(
     else:
         seconds = YEAR if tracked else FALLBACK_PERIOD - int(time.time()) % FALLBACK_PERIOD
         control = f"public,max-age={seconds}"
-    headers = {"Cache-Control": control, "Last-Modified": _http_date(buster)}
+    headers = {"Cache-Control": control, "Last-Modified": _http_date(moment_of(buster))}
     if names:
         headers["X-Cache-Channel"] = header_text(f"{database}:{','.join(names)}")
     keys = sorted(surrogate_key(database, name) for name in names)

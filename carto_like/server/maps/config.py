@@ -92,6 +92,10 @@ class MapConfig:
         tag = self.raw.get("stat_tag")
         return tag if isinstance(tag, str) else None
 
+    def has_buffer(self, format_name: str) -> bool:
+        """Whether the map itself says how many pixels."""
+        return format_name in self.raw.get("buffersize", {})
+
     def buffer(self, format_name: str) -> float:
         """Pixels round a tile that are read, too."""
         value = self.raw.get("buffersize", {}).get(format_name, DEFAULT_BUFFER)

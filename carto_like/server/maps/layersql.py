@@ -8,15 +8,22 @@ from dataclasses import dataclass
 from carto_like.pure.pgtext import quote_identifier, quote_literal
 
 from .coordinates import Bounds, Tile, pixel_size
+from .projections import envelope, in_mercator, near
 
 _BOOLEAN, _NUMERIC = 16, 1700
-_EXACT = frozenset({_BOOLEAN, 20, 21, 23, 700, 701})
-_TEXTS = frozenset({18, 25, 705, 1042, 1043})
-MVT_TYPES = _EXACT | _TEXTS | {_NUMERIC}
+NUMBERS = frozenset({20, 21, 23, 700, 701, _NUMERIC})
+STRINGS = frozenset({18, 25, 705, 1042, 1043})
+_EXACT = NUMBERS - {_NUMERIC} | {_BOOLEAN}
+MVT_TYPES = NUMBERS | STRINGS | {_BOOLEAN}
 """Types (oids) of columns that vector tiles carry."""
+
+TOO_LARGE = b"\0"
+"""What is no vector tile, and stands for one that is not sent."""
 
 DATE_TYPES = frozenset({1082, 1114, 1184})
 _SCALE_PIXEL = 0.00028
+# What is no longer than a point as it is stored cannot be simplified, and points are many.
+_POINT_BYTES = 32
 _WHOLE_WORLD = Tile(0, 0, 0)
 
 
@@ -29,31 +36,31 @@ class Source:
         geom_column: the column that is drawn.
         srid: its reference system.
         columns: ``(name, type oid)`` of what the query gives, without columns that share a name.
+        bare: whether its geometries do not say themselves in which system they are.
+        box: of its system, in which all rows of the tile lie; None when that is not known.
     """
 
     sql: str
     geom_column: str
     srid: int
     columns: tuple[tuple[str, int], ...]
+    bare: bool = False
+    box: Bounds | None = None
 
     @property
     def geometry(self) -> str:
         """The drawn column in EPSG:3857."""
+        return in_mercator(quote_identifier(self.geom_column), self.srid, bare=self.bare)
+
+    def near(self, bounds: Bounds) -> str:
+        """The condition for rows near a box in EPSG:3857."""
         column = quote_identifier(self.geom_column)
-        return column if self.srid == 3857 else f"ST_Transform({column}, 3857)"
+        return near(column, self.srid, bounds, bare=self.bare, box=self.box)
 
     def reading(self, tile: Tile, bounds: Bounds) -> str:
         """``FROM ... WHERE ...`` for the rows near a box."""
-        box = envelope(bounds)
-        if self.srid != 3857:
-            box = f"ST_Transform({box}, {self.srid})"
         query = with_tokens(self.sql, tile, bounds)
-        return f"FROM (\n{query}\n) AS cdbq WHERE {quote_identifier(self.geom_column)} && {box}"
-
-
-def envelope(bounds: Bounds) -> str:
-    """A box as a polygon in SQL."""
-    return f"ST_MakeEnvelope({', '.join(map(repr, bounds))}, 3857)"
+        return f"FROM (\n{query}\n) AS cdbq WHERE {self.near(bounds)}"
 
 
 def with_tokens(sql: str, tile: Tile = _WHOLE_WORLD, bounds: Bounds | None = None) -> str:
@@ -89,27 +96,35 @@ def vector_tile(
     return "SELECT " + " || ".join(f"coalesce(({part}), '')" for part in parts)
 
 
+def bounded(sql: str, size: int) -> str:
+    """The query for a tile, with :data:`TOO_LARGE` for one of more than ``size`` bytes; 0 is any size."""
+    if not size:
+        return sql
+    # Without the offset the tile would be made for its length, and once more for itself.
+    made = f"({sql} OFFSET 0) AS made (tile)"
+    return f"SELECT CASE WHEN length(tile) <= {size} THEN tile ELSE '\\x{TOO_LARGE.hex()}' END FROM {made}"
+
+
 def _layer(name: str, source: Source, tile: Tile, extent: int, simplify: int, buffer: float) -> str:
-    geometry = source.geometry
+    geometry, column = source.geometry, quote_identifier(source.geom_column)
     if simplify != extent:
         tolerance = repr(pixel_size(tile.z) * 256 / (2 * simplify))
         # Curves cannot be simplified.
         lines = f"ST_RemoveRepeatedPoints(ST_CurveToLine({geometry}), {tolerance})"
-        geometry = f"ST_Simplify({lines}, {tolerance}, true)"
+        simple = f"ST_Simplify({lines}, {tolerance}, true)"
+        is_point = f"pg_column_size({column}) <= {_POINT_BYTES}"
+        geometry = f"CASE WHEN {is_point} THEN {geometry}::geometry ELSE {simple} END"
     margin = round(buffer * extent / 256)
-    column = quote_identifier(source.geom_column)
-    selected = [
-        f"ST_AsMVTGeom({geometry}, {envelope(tile.bounds())}, {extent}, {margin}, true) AS {column}",
-        *(
-            _attribute(each, oid)
-            for each, oid in source.columns
-            if oid in MVT_TYPES and each != source.geom_column
-        ),
-    ]
-    reading = source.reading(tile, tile.bounds(buffer))
+    shape = f"ST_AsMVTGeom({geometry}, {envelope(tile.bounds())}, {extent}, {margin}, true) AS {column}"
+    others = [each for each in source.columns if each[1] in MVT_TYPES and each[0] != source.geom_column]
+    read = ", ".join([column, *(quote_identifier(each) for each, _ in others)])
+    drawn = ", ".join([shape, *(_attribute(*each) for each in others)])
+    # PostGIS's functions are said to cost hundreds of times what they do. Were they in one query with the
+    # condition, the planner would have several processes read a whole table rather than one use its index.
+    near = f"SELECT {read} {source.reading(tile, tile.bounds(buffer))} OFFSET 0"
     return (
         f"SELECT ST_AsMVT(mvt, {quote_literal(name)}, {extent}, {quote_literal(source.geom_column)}) "
-        f"FROM (SELECT {', '.join(selected)} {reading}) AS mvt"
+        f"FROM (SELECT {drawn} FROM ({near}) AS near) AS mvt"
     )
 
 

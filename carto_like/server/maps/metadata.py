@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -11,14 +12,14 @@ from carto_like.server.services.mapramps import RULES
 from carto_like.server.services.mapviews import View
 
 from .config import Layer
-from .layersql import DATE_TYPES
+from .layersql import DATE_TYPES, NUMBERS, STRINGS
 
-_NUMBERS = frozenset({20, 21, 23, 700, 701, 1700})
-_STRINGS = frozenset({18, 25, 705, 1042, 1043})
 _BOOLEAN = 16
 
 
-def description(view: View, token: str, root: str, api_key: str | None) -> dict[str, Any]:
+def description(
+    view: View, token: str, root: str, api_key: str | None, stats: Mapping[int, dict[str, Any]]
+) -> dict[str, Any]:
     """The body of the answer to making a map.
 
     Args:
@@ -26,12 +27,13 @@ def description(view: View, token: str, root: str, api_key: str | None) -> dict[
         token: by which it can be looked at.
         root: the account's address.
         api_key: the key that the client showed in the query, to be part of the addresses.
+        stats: what layers want to be told of their rows, by the layers' indices.
     """
     made = _Addresses(f"{root}/api/v1/map/{quote(token, safe='@:')}", api_key)
-    version = view.plan.version
-    when = datetime.fromtimestamp(version / 1000, timezone.utc) if version else datetime.now(timezone.utc)
+    updated = view.plan.updated
+    when = datetime.fromtimestamp(updated / 1000, timezone.utc) if updated else datetime.now(timezone.utc)
     metadata: dict[str, Any] = {
-        "layers": [_layer(view, layer, made) for layer in view.config.layers],
+        "layers": [_layer(view, layer, made, stats.get(layer.index, {})) for layer in view.config.layers],
         "dataviews": {},
         "analyses": [],
     }
@@ -61,14 +63,14 @@ class _Addresses:
         return {"tilejson": "2.2.0", "tiles": [self.tile(layer, ending)]}
 
 
-def _layer(view: View, layer: Layer, made: _Addresses) -> dict[str, Any]:
+def _layer(view: View, layer: Layer, made: _Addresses, stats: dict[str, Any]) -> dict[str, Any]:
     plan = view.plan.layers.get(layer.index)
     found: dict[str, Any] = {"type": layer.type, "id": layer.id, "meta": {"stats": {}}}
     tilejson: dict[str, Any] = {}
     if plan is None:
         tilejson["raster"] = made.tilejson(layer.id, "png")
         return {**found, "tilejson": tilejson}
-    found["meta"] = _meta(plan)
+    found["meta"] = _meta(plan, stats)
     tilejson["vector"] = made.tilejson(layer.id, "mvt")
     if plan.style is not None:
         tilejson["raster"] = made.tilejson(layer.id, "png")
@@ -77,7 +79,7 @@ def _layer(view: View, layer: Layer, made: _Addresses) -> dict[str, Any]:
     return {**found, "tilejson": tilejson}
 
 
-def _meta(plan: LayerPlan) -> dict[str, Any]:
+def _meta(plan: LayerPlan, stats: dict[str, Any]) -> dict[str, Any]:
     meta: dict[str, Any] = {"stats": {"estimatedFeatureCount": plan.estimate}}
     if plan.layer.is_styled:
         meta["cartocss"] = plan.layer.options["cartocss"]
@@ -90,15 +92,19 @@ def _meta(plan: LayerPlan) -> dict[str, Any]:
     if plan.dates:
         meta["dates_as_numbers"] = list(plan.dates)
     wanted = plan.layer.options.get("metadata")
-    if isinstance(wanted, dict) and wanted.get("columns"):
-        meta["stats"]["columns"] = {name: {"type": _kind(oid)} for name, oid in plan.source.columns}
+    ranges = stats.get("columnStats", {})
+    if isinstance(wanted, dict) and (wanted.get("columns") or "columnStats" in stats):
+        meta["stats"]["columns"] = {
+            name: {"type": _kind(oid), **ranges.get(name, {})} for name, oid in plan.source.columns
+        }
+    meta["stats"] |= {name: value for name, value in stats.items() if name != "columnStats"}
     return meta
 
 
 def _kind(oid: int) -> str:
-    if oid in _NUMBERS:
+    if oid in NUMBERS:
         return "number"
-    if oid in _STRINGS:
+    if oid in STRINGS:
         return "string"
     if oid in DATE_TYPES:
         return "date"

@@ -12,9 +12,10 @@ from carto_like.server.raster import RasterUnavailable, Renderer
 class Pictures:
     """Keeps one renderer for all maps of a server; Mapnik is not looked for before there is need of it."""
 
-    def __init__(self, threads: int, features: int) -> None:
+    def __init__(self, threads: int, features: int = 0, size: int = 0) -> None:
         self._threads = threads
         self._features = features or sys.maxsize
+        self._size = size or sys.maxsize
         self._renderer: Renderer | None = None
 
     @property
@@ -26,7 +27,7 @@ class Pictures:
         """
         if self._renderer is None:
             try:
-                self._renderer = Renderer(self._threads, features=self._features)
+                self._renderer = Renderer(self._threads, features=self._features, size=self._size)
             except RasterUnavailable as error:
                 raise Problem(400, str(error)) from error
         return self._renderer

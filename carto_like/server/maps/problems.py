@@ -16,6 +16,7 @@ UNAUTHORIZED = "Sorry, you are unauthorized (permission denied)"
 RENDER_TIMEOUT = (
     "You are over platform's limits: Render timeout error. Contact CARTO support for more details."
 )
+RATE_LIMITED = "You are over platform's limits: too many requests. Please contact us to know more details"
 _DENIED = ("permission denied", "authentication failed")
 
 

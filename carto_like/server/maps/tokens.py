@@ -12,8 +12,12 @@ import orjson
 from .problems import MapProblem, bad
 
 _TOKEN = re.compile(
-    r"(?:(?P<owner>[^@:/]+)@(?:(?P<hash>[0-9a-f]{8})@)?)?(?P<id>[0-9a-f]{32})(?::(?P<buster>[0-9]{1,18}))?"
+    r"(?:(?P<owner>[^@:/]+)@(?:(?P<hash>[0-9a-f]{8})@)?)?(?P<id>[0-9a-f]{32})(?::(?P<buster>[0-9]{1,32}))?"
 )
+# Digits that follow the milliseconds in the version of a map that reads several tables.
+_DIGITS = 12
+# Milliseconds since 1970 have fewer digits until the year 5138.
+_LONGEST = 10**14
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Token:
     Attributes:
         map_id: the stored configuration.
         owner: who signed it, None when it is not signed.
-        buster: the version of the data it was made for, None when it does not say.
+        buster: the version of the data it was made for, None when it does not say; see :func:`moment_of`.
     """
 
     map_id: str
@@ -44,6 +48,19 @@ def read_token(text: str) -> Token:
         raise unknown_map(text)
     buster = found["buster"]
     return Token(found["id"], found["owner"], found["hash"], None if buster is None else int(buster))
+
+
+def version_of(milliseconds: int, state: Any) -> int:
+    """A number that begins with a time and goes on with digits that tell one state from any other."""
+    digest = hashlib.sha256(orjson.dumps(state)).digest()
+    digits: int = 10**_DIGITS
+    return milliseconds * digits + int.from_bytes(digest, "big") % digits
+
+
+def moment_of(version: int) -> int:
+    """The milliseconds since 1970 in a version of the data."""
+    digits: int = 10**_DIGITS
+    return version if version < _LONGEST else version // digits
 
 
 def unknown_map(text: str) -> MapProblem:

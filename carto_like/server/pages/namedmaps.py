@@ -7,28 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import psycopg
-
 from carto_like.server.accounts import Account
-from carto_like.server.errors import Problem
-from carto_like.server.maps.layersql import Source, with_tokens
 from carto_like.server.platform import Platform
-from carto_like.server.services.mapplans import LayerPlan
+from carto_like.server.services.mapextents import Extents
 from carto_like.server.services.maps import Made, Maps
-from carto_like.server.services.mapsession import rows_of
 from carto_like.server.services.mapviews import Viewer
-from carto_like.server.services.preview import Bounds, within_world
-from carto_like.server.services.unattended import session_of
-from carto_like.server.sqlapi.guard import Stopped
 
 _MISSING = "There is no map '{name}'."
-_PATIENCE = 5.0
-_EXTENT = """
-SELECT ST_XMin(box), ST_YMin(box), ST_XMax(box), ST_YMax(box) FROM (
-    SELECT ST_Transform(ST_SetSRID(ST_Extent({geometry})::geometry, 3857), 4326) AS box FROM (
-{query}
-) AS cdbq) AS extent
-"""
 
 
 @dataclass(frozen=True)
@@ -44,8 +29,8 @@ class NamedMaps:
     """The named maps of all accounts, as pages show them."""
 
     def __init__(self, platform: Platform) -> None:
-        self._platform = platform
         self._maps = Maps(platform)
+        self._extents = Extents(platform)
 
     async def listed(self, account: Account, root: str) -> list[ListedMap]:
         """The account's maps, by name."""
@@ -83,30 +68,8 @@ class NamedMaps:
             "vector": f"{map_path}/{{z}}/{{x}}/{{y}}.mvt{query}",
             "raster": _picture(made, map_path, query),
             "layers": [layer.id for layer in made.view.config.mapnik],
-            "bounds": await self._bounds(account, made),
+            "bounds": await self._extents.of(made.view, made.view.config.mapnik),
         }
-
-    async def _bounds(self, account: Account, made: Made) -> Bounds | None:
-        """Where the rows of all layers are; None when nowhere, or when it takes too long to find out."""
-        boxes = []
-        for plan in made.view.plan.layers.values():
-            try:
-                boxes += [box for box in await self._extent(account, plan) if None not in box]
-            except (Stopped, psycopg.Error, Problem):
-                # The map itself says what is wrong with a layer; here it only is not looked at.
-                continue
-        if not boxes:
-            return None
-        west, south, east, north = zip(*boxes, strict=True)
-        return within_world((min(west), min(south), max(east), max(north)))
-
-    async def _extent(self, account: Account, plan: LayerPlan) -> list[tuple[Any, ...]]:
-        database = self._platform.database
-        async with session_of(database, account, seconds=_PATIENCE, role=plan.role) as session:
-            await session.execute("BEGIN READ ONLY")
-            found = await rows_of(session, _extent_query(plan.source))
-            await session.execute("ROLLBACK")
-            return found
 
 
 def _picture(made: Made, map_path: str, query: str) -> str | None:
@@ -117,10 +80,6 @@ def _picture(made: Made, map_path: str, query: str) -> str | None:
     # Sharper ones there are of the database's layers only, and not of others below them.
     others = len(config.layers) > len(config.mapnik)
     return map_path + ("/all/{z}/{x}/{y}.png" if others else "/{z}/{x}/{y}{sharp}.png") + query
-
-
-def _extent_query(source: Source) -> str:
-    return _EXTENT.format(geometry=source.geometry, query=with_tokens(source.sql))
 
 
 def tokens_of(values: Iterable[tuple[str, str]]) -> tuple[str, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import struct
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -12,15 +10,12 @@ from typing import Any
 import mapnik
 
 from ..cartocss import MapnikStyle
+from .features import fill
+from .likeness import Likeness
 from .renderer import Batch, RenderError, View
 
 # A loaded style takes some hundred kilobytes in every thread.
 MAX_STYLES = 64
-# A point. Mapnik reads past the end of what is shorter.
-_SHORTEST_WKB = 21
-# Points are many, and asking Mapnik for their envelopes takes longer than drawing them.
-_POINT = b"\x01\x01\x00\x00\x00"
-_PLACE = struct.Struct("<dd")
 
 _thread = threading.local()
 
@@ -32,9 +27,10 @@ class Canvas:
     ``whole``, are gathered until :meth:`finish` or :meth:`grid`.
     """
 
-    def __init__(self, view: View, features: int, *, whole: bool = False) -> None:
+    def __init__(self, view: View, features: int, size: int, *, whole: bool = False) -> None:
         self._view = view
         self._limit = features
+        self._size_limit = size
         self._whole = whole
         self._width, self._height = round(view.width * view.scale), round(view.height * view.scale)
         self._image = mapnik.Image(self._width, self._height)
@@ -42,6 +38,7 @@ class Canvas:
         self._labels: Any = None
         self._gathered: Any = None
         self._count = 0
+        self._size = 0
         self._painted = False
 
     def fill(self, color: str) -> None:
@@ -52,23 +49,28 @@ class Canvas:
     def add(self, style: MapnikStyle, columns: Sequence[str], rows: Batch) -> None:
         """Draw these rows, or gather them."""
         if style.in_turn and not self._whole:
-            self._draw(style, self._filled(mapnik.MemoryDatasource(), columns, rows))
+            self._draw(style, self._fill(mapnik.MemoryDatasource(), style, columns, rows))
             return
         if self._count + len(rows) > self._limit:
             raise RenderError(
                 f"more than {self._limit} features in one picture: aggregate them in the SQL, or draw "
                 "them from a higher zoom on"
             )
+        self._size += sum(len(value) for row in rows for value in row if isinstance(value, (bytes, str)))
+        if self._size > self._size_limit:
+            raise RenderError(
+                f"more than {self._size_limit} bytes of rows in one picture: draw fewer or simpler geometries"
+            )
         if self._gathered is None:
             self._gathered = mapnik.MemoryDatasource()
-        self._filled(self._gathered, columns, rows)
+        self._fill(self._gathered, style, columns, rows)
 
     def finish(self, style: MapnikStyle) -> None:
         """Draw what was gathered of a layer; a style that cannot be drawn fails here at the latest."""
         source, self._gathered = self._gathered, None
         if source is not None or not self._count:
             self._draw(style, source or mapnik.MemoryDatasource())
-        self._count = 0
+        self._count = self._size = 0
 
     def encoded(self, png: str) -> bytes:
         """The picture as a file."""
@@ -115,26 +117,9 @@ class Canvas:
         drawn.zoom_to_box(mapnik.Box2d(*self._view.bounds))
         return drawn
 
-    def _filled(self, source: Any, columns: Sequence[str], rows: Batch) -> Any:
-        context = mapnik.Context()
-        for column in columns:
-            context.push(column)
-        add, feature_of, from_wkb = source.add_feature, mapnik.Feature, mapnik.Geometry.from_wkb
-        number = self._count
-        for wkb, *values in rows:
-            number += 1
-            geometry = _geometry(wkb, from_wkb)
-            if geometry is None:
-                continue
-            feature = feature_of(context, number)
-            feature.geometry = geometry
-            for column, value in zip(columns, values, strict=True):
-                kind = type(value)
-                if kind not in _PLAIN and (kind is not int or not -_LIMIT <= value < _LIMIT):
-                    value = _attribute(value)
-                feature[column] = value
-            add(feature)
-        self._count = number
+    def _fill(self, source: Any, style: MapnikStyle, columns: Sequence[str], rows: Batch) -> Any:
+        likeness = Likeness(columns, style.tests) if style.points_join and not self._whole else None
+        self._count = fill(source, columns, rows, self._count, likeness)
         return source
 
 
@@ -150,32 +135,3 @@ def _map_of(style: MapnikStyle) -> Any:
     while len(known) > MAX_STYLES:
         known.popitem(last=False)
     return known[style.xml]
-
-
-def _geometry(wkb: bytes | None, from_wkb: Any) -> Any:
-    """The geometry; None for what cannot be drawn: unreadable, empty, or without an end."""
-    if wkb is None or len(wkb) < _SHORTEST_WKB:
-        return None
-    if len(wkb) == _SHORTEST_WKB and wkb.startswith(_POINT):
-        x, y = _PLACE.unpack_from(wkb, len(_POINT))
-        # Only of numbers that have an end is the difference from themselves zero.
-        return from_wkb(wkb) if x - x == y - y == 0 else None
-    try:
-        geometry = from_wkb(wkb)
-    except RuntimeError:
-        return None
-    box = geometry.envelope()
-    sides = (box.minx, box.miny, box.maxx, box.maxy)
-    return geometry if all(map(math.isfinite, sides)) and box.minx <= box.maxx else None
-
-
-_PLAIN = frozenset([str, float, bool, type(None)])
-# Mapnik counts in 64 bits.
-_LIMIT = 2**63
-
-
-def _attribute(value: Any) -> Any:
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return str(value)

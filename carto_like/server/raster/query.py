@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.pq import TransactionStatus
+from psycopg.adapt import Transformer
+from psycopg.pq import ExecStatus, Format
+from psycopg.pq.abc import PGresult
 
 from carto_like.pure.pgtext import quote_identifier, without_semicolon
+from carto_like.server.maps.projections import envelope, in_mercator, near
+from carto_like.server.sqlapi.wire import check, drain, flush, next_result
 
 from .renderer import Batch, Bounds, Rows, View
 
@@ -19,29 +23,42 @@ Connection = AsyncConnection[tuple[Any, ...]]
 
 # Enough that a round trip costs little, and few enough that drawing starts while others are read.
 _BATCH = 20_000
+_BATCH_BYTES = 16 * 2**20
+# Types (oids) that become bytes and text of Python.
+_AS_THEY_ARE = frozenset({17, 25, 1042, 1043})
+# Rows that libpq holds until it hands them out, however large they are: the first ones tell how many may be.
+_FIRST, _FIRST_PART = 500, 8
+_PART, _PART_BYTES = 64, 2 * 2**20
 # Metres of a pixel of a printed map, on which scale denominators are based.
 _PRINTED_PIXEL = 0.00028
 _TOKEN = re.compile(r"!(bbox|pixel_width|pixel_height|scale_denominator)!")
-# Shapes with fewer points are read faster than they are made simpler.
-_MANY_POINTS = 32
+# Shapes of fewer points than these hold are read faster than they are made simpler.
+_MANY_BYTES = 512
 # A tenth of a pixel makes no picture different.
 _TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a layer's rows come from: one SELECT, its column of geometry, and that column's SRID."""
+    """Where a layer's rows come from: one SELECT, its column of geometry, and that column's SRID.
+
+    Attributes:
+        bare: whether the geometries do not name their SRID themselves.
+        box: in that system, in which all rows in view lie; None when that is not known.
+    """
 
     sql: str
     geometry: str = "the_geom_webmercator"
     srid: int = 3857
+    bare: bool = False
+    box: Bounds | None = None
 
 
 def substitute(sql: str, view: View) -> str:
     """The SQL with ``!bbox!``, ``!pixel_width!``, ``!pixel_height!``, ``!scale_denominator!`` replaced."""
     width, height = view.pixel
     values = {
-        "bbox": _envelope(view.buffered),
+        "bbox": envelope(view.buffered),
         "pixel_width": repr(width),
         "pixel_height": repr(height),
         "scale_denominator": repr(width / _PRINTED_PIXEL),
@@ -54,11 +71,10 @@ def statement(source: Source, view: View, columns: Iterable[str]) -> str:
     name = quote_identifier(source.geometry)
     # The line break ends a comment at the end of the layer's SQL.
     inner = f"({substitute(without_semicolon(source.sql), view)}\n) AS cdbq"
-    wanted = ", ".join([_shape(name, source.srid, view), *map(quote_identifier, columns)])
-    box = _envelope(view.buffered)
-    if source.srid != 3857:
-        box = f"ST_Transform({box}, {source.srid})"
-    return f"SELECT {wanted} FROM {inner} WHERE {name} && {box}"
+    moved = in_mercator(name, source.srid, bare=source.bare)
+    wanted = ", ".join([_shape(name, moved, view), *map(quote_identifier, columns)])
+    condition = near(name, source.srid, view.buffered, bare=source.bare, box=source.box)
+    return f"SELECT {wanted} FROM {inner} WHERE {condition}"
 
 
 def fetch(connection: Connection, source: Source, view: View, columns: Iterable[str]) -> Rows:
@@ -84,26 +100,55 @@ async def _batches(connection: Connection, query: str) -> AsyncIterator[Batch]:
     # In the extended protocol (binary) a second statement is an error, whatever the layer's SQL closes.
     declared = f"DECLARE carto_like_rows NO SCROLL CURSOR FOR {query}"
     await connection.execute(declared.encode(), binary=True)
-    try:
-        while True:
-            cursor = await connection.execute(f"FETCH {_BATCH} FROM carto_like_rows".encode(), binary=True)
-            rows = await cursor.fetchall()
-            if rows:
-                yield rows
-            if len(rows) < _BATCH:
-                break
-    finally:
-        # A transaction that failed closes it by itself.
-        if connection.pgconn.transaction_status == TransactionStatus.INTRANS:
-            await connection.execute("CLOSE carto_like_rows")
+    wanted, part = _FIRST, _FIRST_PART
+    while True:
+        fetched = total = size = 0
+        batch: list[Sequence[Any]] = []
+        async for rows, weight in _parts(connection, f"FETCH {wanted} FROM carto_like_rows", part):
+            fetched += len(rows)
+            total += weight
+            size += weight
+            batch += rows
+            if size >= _BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+        if fetched < wanted:
+            break
+        wanted, part = _BATCH, max(1, min(_PART, _PART_BYTES * fetched // max(total, 1)))
+    # Whoever leaves before the end leaves the transaction, and the cursor ends with it.
+    await connection.execute("CLOSE carto_like_rows")
 
 
-def _envelope(bounds: Bounds) -> str:
-    return "ST_MakeEnvelope({!r}, {!r}, {!r}, {!r}, 3857)".format(*bounds)
+async def _parts(connection: Connection, statement: str, part: int) -> AsyncIterator[tuple[list[Any], int]]:
+    """The rows of a statement, few at a time, and how many bytes they take, as far as that varies."""
+    pgconn = connection.pgconn
+    pgconn.send_query_params(statement.encode(), None, result_format=Format.BINARY)
+    pgconn.set_chunked_rows_mode(part)
+    await flush(pgconn)
+    loading = Transformer(connection)
+    begun = False
+    while (result := await next_result(pgconn)) is not None:
+        if result.status == ExecStatus.FATAL_ERROR:
+            await drain(connection)
+            check(pgconn, result)
+        loading.set_pgresult(result, set_loaders=not begun)
+        begun = True
+        rows = loading.load_rows(0, result.ntuples, tuple)
+        yield rows, sum(_weight(result, rows, column) for column in range(result.nfields))
 
 
-def _shape(name: str, srid: int, view: View) -> str:
-    shape = name if srid == 3857 else f"ST_Transform({name}, 3857)"
+def _weight(result: PGresult, rows: Sequence[Any], column: int) -> int:
+    """Bytes, or characters, of a column whose values differ in size."""
+    if result.fsize(column) >= 0:
+        return 0
+    if result.ftype(column) in _AS_THEY_ARE:
+        return sum([len(row[column]) for row in rows if row[column] is not None])
+    return sum(len(result.get_value(row, column) or b"") for row in range(len(rows)))
+
+
+def _shape(name: str, shape: str, view: View) -> str:
     tolerance = min(view.pixel) * _TOLERANCE / view.scale
     simple = f"ST_Simplify({shape}, {tolerance!r}, true)"
-    return f"ST_AsBinary(CASE WHEN ST_NPoints({name}) > {_MANY_POINTS} THEN {simple} ELSE {shape} END)"
+    return f"ST_AsBinary(CASE WHEN pg_column_size({name}) > {_MANY_BYTES} THEN {simple} ELSE {shape} END)"

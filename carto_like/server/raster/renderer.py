@@ -114,15 +114,16 @@ class Renderer:
         threads: pictures drawn at once; more of them wait their turn.
         features: features of one layer that are drawn at most. Layers that are drawn while their rows arrive
             (those without attachments and effects of a whole style) take any number.
+        size: bytes of the rows of such a layer, at most.
 
     Raises:
         RasterUnavailable: Mapnik is absent.
     """
 
-    def __init__(self, threads: int = 2, *, features: int = 1_000_000) -> None:
+    def __init__(self, threads: int = 2, *, features: int = 1_000_000, size: int = 2**30) -> None:
         if importlib.util.find_spec("mapnik") is None:
             raise RasterUnavailable("PNG needs Mapnik: pip install 'carto-like[maps]'")
-        self._features = features
+        self._limits = features, size
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="raster")
         # A large picture takes hundreds of megabytes from its first row to its last.
         self._large = asyncio.Semaphore(threads)
@@ -207,7 +208,7 @@ class Renderer:
 
     async def _canvas(self, view: View, *, whole: bool = False) -> Canvas:
         view.check()
-        return await self._run(_canvas, view, self._features, whole)
+        return await self._run(_canvas, view, self._limits, whole)
 
     async def _add(self, canvas: Canvas, layer: Layer) -> None:
         """Draw batch after batch; the next one is fetched meanwhile."""
@@ -237,8 +238,8 @@ def _at_hand(style: MapnikStyle, rows: Iterable[Row], columns: Iterable[str]) ->
     return Layer(style, Rows(named, [(row.wkb, *map(row.attributes.get, named)) for row in rows]))
 
 
-def _canvas(view: View, features: int, whole: bool) -> Canvas:
+def _canvas(view: View, limits: tuple[int, int], whole: bool) -> Canvas:
     # Mapnik takes a while to import, and is absent from installations that draw nothing.
     from .drawing import Canvas
 
-    return Canvas(view, features, whole=whole)
+    return Canvas(view, *limits, whole=whole)

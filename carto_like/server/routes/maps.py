@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from carto_like.server.maps.answers import answering, cache_headers, json_answer
+from carto_like.server.maps.answers import Handler, answering, cache_headers, json_answer
 from carto_like.server.maps.metadata import description
 from carto_like.server.maps.problems import bad
 from carto_like.server.maps.requests import parsed, read_body, require_master, viewer_of
@@ -16,6 +16,7 @@ from carto_like.server.maps.templates import read_template
 from carto_like.server.platform import Platform
 from carto_like.server.routes import maptiles
 from carto_like.server.services.maps import Made, Maps
+from carto_like.server.services.mapstats import stats_of
 from carto_like.server.sqlapi.family import is_callback
 from carto_like.server.sqlapi.headers import header_text
 from carto_like.server.vizapi.access import root_of
@@ -28,16 +29,23 @@ def routes(platform: Platform) -> list[Route]:
     maps = Maps(platform)
     making, templates = _Making(platform, maps), _Templates(platform, maps)
     named = f"{_ROOT}/named"
+
+    def create(handler: Handler) -> Handler:
+        return answering(platform, "map_create", handler)
+
+    def template(handler: Handler) -> Handler:
+        return answering(platform, "map_template", handler)
+
     return [
-        Route(_ROOT, answering(making.post), methods=["POST"]),
-        Route(_ROOT, answering(making.get), methods=["GET"]),
-        Route(named, answering(templates.create), methods=["POST"]),
-        Route(named, answering(templates.names), methods=["GET"]),
-        Route(f"{named}/{{template}}", answering(making.instantiate), methods=["POST"]),
-        Route(f"{named}/{{template}}", answering(templates.show), methods=["GET"]),
-        Route(f"{named}/{{template}}", answering(templates.update), methods=["PUT"]),
-        Route(f"{named}/{{template}}", answering(templates.delete), methods=["DELETE"]),
-        Route(f"{named}/{{template}}/jsonp", answering(making.jsonp), methods=["GET"]),
+        Route(_ROOT, create(making.post), methods=["POST"]),
+        Route(_ROOT, create(making.get), methods=["GET"]),
+        Route(named, template(templates.create), methods=["POST"]),
+        Route(named, template(templates.names), methods=["GET"]),
+        Route(f"{named}/{{template}}", create(making.instantiate), methods=["POST"]),
+        Route(f"{named}/{{template}}", template(templates.show), methods=["GET"]),
+        Route(f"{named}/{{template}}", template(templates.update), methods=["PUT"]),
+        Route(f"{named}/{{template}}", template(templates.delete), methods=["DELETE"]),
+        Route(f"{named}/{{template}}/jsonp", create(making.jsonp), methods=["GET"]),
         *maptiles.routes(platform, maps),
     ]
 
@@ -66,7 +74,7 @@ class _Making:
             text = f"Invalid value for 'aggregation' query param: {given}. Valid ones are 'true' or 'false'"
             raise bad(text)
         made = await self._maps.create(viewer, config, aggregate=given == "true")
-        return self._told(request, made, cached=cached)
+        return await self._told(request, made, cached=cached)
 
     async def instantiate(self, request: Request) -> Response:
         parameters = await read_body(request, "POST data must be of type application/json", empty=True)
@@ -87,12 +95,13 @@ class _Making:
     ) -> Response:
         viewer = await viewer_of(self._platform, request, parameters)
         made = await self._maps.instantiate(viewer, request.path_params["template"], parameters)
-        return self._told(request, made, cached=cached)
+        return await self._told(request, made, cached=cached)
 
-    def _told(self, request: Request, made: Made, *, cached: bool) -> Response:
+    async def _told(self, request: Request, made: Made, *, cached: bool) -> Response:
         view, token = made.view, str(made.token)
         root = root_of(self._platform, request, view.account)
-        body = description(view, token, root, request.query_params.get("api_key"))
+        stats = await stats_of(self._platform, view)
+        body = description(view, token, root, request.query_params.get("api_key"), stats)
         headers = {"X-Layergroup-Id": token}
         if view.config.stat_tag:
             headers["Carto-Stat-Tag"] = header_text(view.config.stat_tag)

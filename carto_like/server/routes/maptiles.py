@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from carto_like.server.authentication import account_of
-from carto_like.server.maps.answers import answering, cache_headers, is_known
+from carto_like.server.maps.answers import Handler, answering, cache_headers, is_known
 from carto_like.server.maps.config import Layer
 from carto_like.server.maps.coordinates import read_tile
+from carto_like.server.maps.filters import chosen
 from carto_like.server.maps.problems import MapProblem, bad
 from carto_like.server.maps.requests import parsed, viewer_of
-from carto_like.server.maps.statics import box_frame, center_frame, preview_frame, preview_layers
+from carto_like.server.maps.statics import (
+    box_frame,
+    center_frame,
+    extent_frame,
+    preview_frame,
+    preview_layers,
+)
 from carto_like.server.maps.tokens import map_id, read_token
 from carto_like.server.platform import Platform
 from carto_like.server.services.mapdrawing import Content, Frame
+from carto_like.server.services.mapextents import Extents
 from carto_like.server.services.maps import Maps
 from carto_like.server.services.maptiles import FORMATS, Tiles, Wanted
 from carto_like.server.services.mapviews import View
@@ -34,14 +43,22 @@ def routes(platform: Platform, maps: Maps) -> list[Route]:
     looking = _Looking(platform, maps)
     named, static = f"{_ROOT}/named/{{template}}", f"{_ROOT}/static"
     size = "{width}/{height}"
+
+    def tile(handler: Handler) -> Handler:
+        return answering(platform, "map_tile", handler)
+
+    def picture(handler: Handler) -> Handler:
+        return answering(platform, "map_static", handler)
+
+    attributes = answering(platform, "map_attributes", looking.attributes)
     return [
-        Route(f"{named}/{{layer}}/{{z}}/{{x}}/{{last}}", answering(looking.named_tile), methods=["GET"]),
-        Route(f"{static}/center/{{token}}/{{z}}/{{lat}}/{{lng}}/{size}", answering(looking.center)),
-        Route(f"{static}/bbox/{{token}}/{{box}}/{size}", answering(looking.box)),
-        Route(f"{static}/named/{{template}}/{size}", answering(looking.preview)),
-        Route(f"{_ROOT}/{{token}}/{{layer}}/attributes/{{feature}}", answering(looking.attributes)),
-        Route(f"{_ROOT}/{{token}}/{{z}}/{{x}}/{{last}}", answering(looking.tile)),
-        Route(f"{_ROOT}/{{token}}/{{layer}}/{{z}}/{{x}}/{{last}}", answering(looking.tile)),
+        Route(f"{named}/{{layer}}/{{z}}/{{x}}/{{last}}", tile(looking.named_tile), methods=["GET"]),
+        Route(f"{static}/center/{{token}}/{{z}}/{{lat}}/{{lng}}/{size}", picture(looking.center)),
+        Route(f"{static}/bbox/{{token}}/{{box}}/{size}", picture(looking.box)),
+        Route(f"{static}/named/{{template}}/{size}", picture(looking.preview)),
+        Route(f"{_ROOT}/{{token}}/{{layer}}/attributes/{{feature}}", attributes),
+        Route(f"{_ROOT}/{{token}}/{{z}}/{{x}}/{{last}}", tile(looking.tile)),
+        Route(f"{_ROOT}/{{token}}/{{layer}}/{{z}}/{{x}}/{{last}}", tile(looking.tile)),
     ]
 
 
@@ -50,6 +67,7 @@ class _Looking:
         self._platform = platform
         self._maps = maps
         self._tiles = Tiles(platform)
+        self._extents = Extents(platform)
 
     async def tile(self, request: Request) -> Response:
         wanted = _wanted(request, request.path_params.get("layer"))
@@ -74,17 +92,20 @@ class _Looking:
 
     async def center(self, request: Request) -> Response:
         view = await self._open(request)
-        return await self._picture(request, view, center_frame(request.path_params, view.config))
+        return await self._picture(request, view, center_frame(request.path_params))
 
     async def box(self, request: Request) -> Response:
         view = await self._open(request)
-        return await self._picture(request, view, box_frame(request.path_params, view.config))
+        return await self._picture(request, view, box_frame(request.path_params))
 
     async def preview(self, request: Request) -> Response:
         view = await self._from_template(request, "malformed config parameter, should be a valid JSON")
         template = await self._template(request)
-        frame = preview_frame(request.path_params, request.query_params, template.get("view"), view.config)
-        layers = preview_layers(template.get("view"), view.config)
+        parts, shown = request.path_params, template.get("view")
+        layers = _layers(request, view, preview_layers(shown, view.config))
+        frame = preview_frame(parts, request.query_params, shown)
+        if frame is None:
+            frame = extent_frame(parts, await self._extents.of(view, layers))
         return await self._picture(request, view, frame, layers)
 
     async def _template(self, request: Request) -> dict[str, object]:
@@ -93,13 +114,16 @@ class _Looking:
         )
         return found.content
 
-    async def _picture(self, request: Request, view: View, frame: Frame, layers: str = "all") -> Response:
+    async def _picture(
+        self, request: Request, view: View, frame: Frame, layers: Sequence[Layer] | None = None
+    ) -> Response:
         _, _, ending = request.path_params["height"].partition(".")
         jpeg = _PICTURES.get(ending)
         if jpeg is None:
             raise bad(f'Unsupported image format "{ending}"')
-        wanted = request.query_params.get("layer", layers)
-        return self._told(request, view, await self._tiles.picture(view, frame, wanted, jpeg=jpeg))
+        if layers is None:
+            layers = _layers(request, view, view.config.layers)
+        return self._told(request, view, await self._tiles.picture(view, frame, layers, jpeg=jpeg))
 
     async def _open(self, request: Request) -> View:
         viewer = await viewer_of(self._platform, request)
@@ -153,6 +177,12 @@ def _wanted(request: Request, layers: str | None) -> Wanted | None:
         raise bad(f"Unsupported format {ending}", "tile")
     tile = read_tile(parts["z"], parts["x"], y, vector=ending == "mvt")
     return None if tile is None else Wanted(tile, ending, layers, _SCALES[scale])
+
+
+def _layers(request: Request, view: View, otherwise: Sequence[Layer]) -> Sequence[Layer]:
+    """The layers that the query asks for, if it does."""
+    wanted = request.query_params.get("layer")
+    return otherwise if wanted is None else chosen(view.config, wanted, vector=False)
 
 
 def _numbered(view: View, number: str) -> Layer:

@@ -136,9 +136,7 @@ async def last_updates(database: Database, tables: Iterable[Table]) -> dict[Tabl
     if not pairs:
         return {}
     schemas, names = [schema for schema, _ in pairs], [name for _, name in pairs]
-    async with database.metadata() as conn:
-        cursor = await conn.execute(_UPDATES, (schemas, names))
-        return {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
+    return {(row[0], row[1]): row[2] for row in await database.ask(_UPDATES, (schemas, names))}
 
 
 class Freshness:

@@ -18,24 +18,36 @@ from carto_like.server.maps.plain import plain_style
 from carto_like.server.maps.problems import RENDER_TIMEOUT, MapProblem, bad, told
 from carto_like.server.platform import Platform
 from carto_like.server.pool import Connection
+from carto_like.server.services.mapboxes import Boxes
 from carto_like.server.services.mapplans import LayerPlan
 from carto_like.server.services.mapsession import reading
 from carto_like.server.services.mapviews import View
 from carto_like.server.sqlapi.guard import Stopped
 
 _JSON = "application/json; charset=utf-8"
+_LARGE = 2**17
 
 
 @dataclass(frozen=True)
 class Content:
-    """An answer's body and its strong validator."""
+    """An answer's body and its strong validator, which is made once with it."""
 
     body: bytes
     media_type: str
-    etag: str = field(init=False)
+    etag: str = field(default="")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "etag", f'"{hashlib.sha256(self.body).hexdigest()[:32]}"')
+        object.__setattr__(self, "etag", self.etag or _etag(self.body))
+
+    @classmethod
+    async def of(cls, body: bytes, media_type: str) -> Content:
+        """The content, made without keeping others waiting: of a megabyte a validator takes milliseconds."""
+        large = len(body) > _LARGE
+        return cls(body, media_type, await asyncio.to_thread(_etag, body) if large else "")
+
+
+def _etag(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,6 @@ class Frame:
     width: int
     height: int
     tile: Tile
-    buffer: float
     scale: int = 1
     png: str = "png32"
 
@@ -54,8 +65,9 @@ class Frame:
 class Drawing:
     """Draws with the rights that each layer is read with."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, boxes: Boxes) -> None:
         self._platform = platform
+        self._boxes = boxes
         self._seconds = platform.settings.limits.map_timeout or None
 
     async def picture(self, view: View, layers: Sequence[Layer], frame: Frame, media_type: str) -> Content:
@@ -65,7 +77,9 @@ class Drawing:
             Problem: Mapnik is absent, the layers cannot be drawn, or what their SQL meets.
         """
         renderer = self._platform.pictures.renderer
-        canvas = raster.View(frame.bounds, frame.width, frame.height, frame.scale, round(frame.buffer))
+        canvas = raster.View(frame.bounds, frame.width, frame.height, frame.scale, round(view.buffer("png")))
+        plans = [view.plan.layers[layer.index] for layer in layers if layer.index in view.plan.layers]
+        sources = {plan.layer.index: await self._source(plan, frame.tile, canvas) for plan in plans}
         try:
             async with AsyncExitStack() as stack:
                 sessions: dict[str, Connection] = {}
@@ -78,11 +92,11 @@ class Drawing:
                     if plan.role not in sessions:
                         session = reading(self._platform, view.account, plan.role)
                         sessions[plan.role] = await stack.enter_async_context(session)
-                    source = _source(plan, frame.tile, canvas)
+                    source = sources[layer.index]
                     rows = raster.fetch(sessions[plan.role], source, canvas, plan.style.columns)
                     parts.append(raster.Layer(plan.style, rows))
                 drawing = renderer.picture(parts, canvas, png=frame.png)
-                return Content(await asyncio.wait_for(drawing, self._seconds), media_type)
+                return await Content.of(await asyncio.wait_for(drawing, self._seconds), media_type)
         except asyncio.TimeoutError as error:
             raise MapProblem(429, RENDER_TIMEOUT, kind="limit", more={"subtype": "render"}) from error
         except raster.RenderError as error:
@@ -97,7 +111,7 @@ class Drawing:
             return Content(orjson.dumps({"grid": [" " * 64] * 64, "keys": [""], "data": {}}), _JSON)
         renderer = self._platform.pictures.renderer
         canvas = raster.View(tile.bounds(), buffer=round(view.config.buffer("grid.json")))
-        source = _source(plan, tile, canvas)
+        source = await self._source(plan, tile, canvas)
         names = {name for name, _ in plan.columns or plan.source.columns}
         columns = {*plan.style.columns, *layer.interactivity, *({"cartodb_id"} & names)}
         try:
@@ -113,7 +127,6 @@ class Drawing:
             raise told(error, styled=True) from error
         return Content(orjson.dumps(found), _JSON)
 
-
-def _source(plan: LayerPlan, tile: Tile, canvas: raster.View) -> raster.Source:
-    source = plan.source_for(tile, canvas.buffered)
-    return raster.Source(source.sql, source.geom_column, source.srid)
+    async def _source(self, plan: LayerPlan, tile: Tile, canvas: raster.View) -> raster.Source:
+        source = await self._boxes.source_for(plan, tile, canvas.buffered)
+        return raster.Source(source.sql, source.geom_column, source.srid, source.bare, source.box)

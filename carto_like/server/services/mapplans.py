@@ -6,23 +6,25 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import Any
 
-import orjson
 import psycopg
 
 from carto_like.pure.pgtext import quote_identifier
 from carto_like.server.accounts import Account
 from carto_like.server.cartocss import CartoCssError, MapnikStyle, compile_style
-from carto_like.server.maps.aggregation import Aggregation, aggregated, read_aggregation
+from carto_like.server.maps.aggregation import Aggregation, aggregated, reach, read_aggregation
 from carto_like.server.maps.config import Layer, MapConfig
 from carto_like.server.maps.coordinates import Bounds, Tile
 from carto_like.server.maps.layersql import DATE_TYPES, Source, with_epochs, with_tokens
 from carto_like.server.maps.problems import MapProblem, told
+from carto_like.server.maps.projections import MERCATOR
+from carto_like.server.maps.tokens import version_of
 from carto_like.server.platform import Platform
 from carto_like.server.pool import Connection
 from carto_like.server.services.analysis import Analysis, Table, check_system_tables, last_updates, read_plan
-from carto_like.server.services.mapsession import columns_of, reading, rows_of
+from carto_like.server.services.mapsession import Columns, columns_of, outlined, rows_of, session
 from carto_like.server.sqlapi.guard import Stopped
 
 _WORLD = Tile(0, 0, 0)
@@ -58,9 +60,12 @@ class LayerPlan:
         """What a tile reads."""
         if self.how is None:
             return self.source
-        return Source(
-            aggregated(self.source, self.how, tile, bounds), self.source.geom_column, 3857, self.columns
-        )
+        sql = aggregated(self.source, self.how, tile, bounds)
+        return Source(sql, self.source.geom_column, MERCATOR, self.columns)
+
+    def reach(self, tile: Tile, bounds: Bounds) -> Bounds:
+        """The box from which a tile's rows come."""
+        return bounds if self.how is None else reach(self.how, tile, bounds)
 
 
 @dataclass(frozen=True)
@@ -80,9 +85,20 @@ class Plan:
     database: str = ""
 
     @property
-    def version(self) -> int:
+    def updated(self) -> int:
         """Milliseconds since 1970 of the newest change, 0 when none is known."""
         return max((round(when.timestamp() * 1000) for when in self.updates.values()), default=0)
+
+    @cached_property
+    def version(self) -> int:
+        """A number that no other state of the tables has: :attr:`updated`, and more digits for several.
+
+        Tables are changed in an order that need not be that of their times: a long transaction tells when it
+        began. So the newest time alone would miss some changes.
+        """
+        if len(self.updates) < 2:
+            return self.updated
+        return version_of(self.updated, sorted((*table, str(when)) for table, when in self.updates.items()))
 
     @property
     def is_tracked(self) -> bool:
@@ -123,12 +139,12 @@ async def _of_role(
     tables: set[Table] = set()
     layer = layers[0]
     try:
-        async with reading(platform, account, role) as conn:
+        async with session(platform, account, role) as conn:
             for layer in layers:
                 style = await _style(layer)
-                await check_layer(platform, account, conn, layer, role)
-                found[layer.index], read = await _layer(conn, layer, role, style)
-                tables |= read
+                analysis, columns = await check_layer(platform, account, conn, layer, role)
+                found[layer.index] = await _layer(conn, layer, role, style, analysis, columns)
+                tables |= analysis.tables
             return found, tables, conn.pgconn.db.decode()
     except (psycopg.Error, Stopped) as error:
         raise told(error, styled=layer.is_styled, more=layer.context) from error
@@ -136,23 +152,27 @@ async def _of_role(
 
 async def check_layer(
     platform: Platform, account: Account, conn: Connection, layer: Layer, role: str
-) -> set[Table]:
-    """The tables that a layer's SQL reads, before any of it is run; raises the 403 for the system's own."""
+) -> tuple[Analysis, Columns]:
+    """What a layer's SQL reads and gives, before any of it is run; raises the 403 for the system's tables."""
     analysis = Analysis()
-    await _explain(conn, with_tokens(layer.sql), analysis)
+    columns = await _explain(conn, with_tokens(layer.sql), analysis)
     hard = platform.settings.hard_system_tables
     check_system_tables(analysis.tables, is_master=role == account.role, hard=hard)
-    return analysis.tables
+    return analysis, columns
 
 
 async def _layer(
-    conn: Connection, layer: Layer, role: str, style: MapnikStyle | None
-) -> tuple[LayerPlan, set[Table]]:
+    conn: Connection,
+    layer: Layer,
+    role: str,
+    style: MapnikStyle | None,
+    analysis: Analysis,
+    columns: Columns,
+) -> LayerPlan:
     how = read_aggregation(layer)
-    source, dates = await _source(conn, layer)
+    source, dates = await _source(conn, layer, columns)
     _check_columns(layer, source, style)
-    analysis = Analysis()
-    await _explain(conn, with_tokens(source.sql), analysis)
+    source = await _referenced(conn, layer, source)
     for sql in _affected(layer):
         await _explain(conn, sql, analysis)
     estimate = -1 if analysis.rows is None else round(analysis.rows)
@@ -160,12 +180,11 @@ async def _layer(
     if how is not None and estimate >= how.threshold and await _has_points(conn, layer, source):
         sql = aggregated(source, how, _WORLD, _WORLD.bounds())
         plan = replace(plan, how=how, columns=await columns_of(conn, sql))
-    return plan, analysis.tables
+    return plan
 
 
-async def _source(conn: Connection, layer: Layer) -> tuple[Source, tuple[str, ...]]:
+async def _source(conn: Connection, layer: Layer, columns: Columns) -> tuple[Source, tuple[str, ...]]:
     sql = layer.sql
-    columns = await columns_of(conn, with_tokens(sql))
     dates: tuple[str, ...] = ()
     if layer.options.get("dates_as_numbers") is True:
         dates = tuple(name for name, oid in columns if oid in DATE_TYPES)
@@ -173,6 +192,18 @@ async def _source(conn: Connection, layer: Layer) -> tuple[Source, tuple[str, ..
             sql = with_epochs(sql, columns)
             columns = await columns_of(conn, with_tokens(sql))
     return Source(sql, layer.geom_column, layer.options.get("srid", 3857), columns), dates
+
+
+async def _referenced(conn: Connection, layer: Layer, source: Source) -> Source:
+    """The source, after a look whether its geometries are in the system that the layer says."""
+    if source.srid == MERCATOR:
+        return source
+    found = await _first(conn, source, "ST_SRID")
+    if found not in (None, 0, source.srid):
+        where = f"{quote_identifier(source.geom_column)} is in EPSG:{found}, not in EPSG:{source.srid}"
+        text = f"Invalid srid for layer {layer.index}: {where}"
+        raise MapProblem(400, text, kind="layer", more=layer.context)
+    return replace(source, bare=found == 0)
 
 
 def _check_columns(layer: Layer, source: Source, style: MapnikStyle | None) -> None:
@@ -188,13 +219,13 @@ def _check_columns(layer: Layer, source: Source, style: MapnikStyle | None) -> N
             raise MapProblem(status, text, kind="layer", more={"subtype": "query", **layer.context})
 
 
-async def _explain(conn: Connection, sql: str, found: Analysis) -> None:
+async def _explain(conn: Connection, sql: str, found: Analysis) -> Columns:
     rows, width = found.rows, found.width
-    plans = await rows_of(conn, f"EXPLAIN (VERBOSE, FORMAT JSON) SELECT * FROM (\n{sql}\n) AS cdbq")
-    value = plans[0][0]
-    read_plan(orjson.loads(value) if isinstance(value, (str, bytes)) else value, found)
+    plans, columns = await outlined(conn, sql)
+    read_plan(plans, found)
     if rows is not None:
         found.rows, found.width = rows, width
+    return columns
 
 
 def _affected(layer: Layer) -> list[str]:
@@ -206,17 +237,22 @@ def _affected(layer: Layer) -> list[str]:
 
 
 async def _has_points(conn: Connection, layer: Layer, source: Source) -> bool:
-    column = quote_identifier(source.geom_column)
-    rows = await rows_of(
-        conn,
-        f"SELECT ST_GeometryType({column}) FROM (\n{with_tokens(source.sql)}\n) AS cdbq "
-        f"WHERE {column} IS NOT NULL LIMIT 1",
-    )
-    kind = rows[0][0] if rows else "ST_Point"
+    kind = await _first(conn, source, "ST_GeometryType") or "ST_Point"
     if kind != "ST_Point" and layer.is_styled:
         text = f"Unsupported geometry type: {kind}. Aggregation is available only for geometry type: ST_Point"
         raise MapProblem(400, text, kind="layer", more=layer.context)
     return bool(kind == "ST_Point" and {"cartodb_id", source.geom_column} <= {n for n, _ in source.columns})
+
+
+async def _first(conn: Connection, source: Source, function: str) -> Any:
+    """What a function says of the first geometry; None when there is none."""
+    column = quote_identifier(source.geom_column)
+    rows = await rows_of(
+        conn,
+        f"SELECT {function}({column}) FROM (\n{with_tokens(source.sql)}\n) AS cdbq "
+        f"WHERE {column} IS NOT NULL LIMIT 1",
+    )
+    return rows[0][0] if rows else None
 
 
 async def _style(layer: Layer) -> MapnikStyle | None:

@@ -86,15 +86,13 @@ class MapStore:
             Problem: 404 with ``missing``, in which ``{name}`` and ``{user}`` are replaced.
         """
         plain = plain_name(account, name)
-        async with self._database.metadata() as conn:
-            cursor = await conn.execute(
-                "SELECT content, hash FROM carto_like.map_templates WHERE account_id = %s AND name = %s",
-                (account.id, plain.replace("\0", "\ufffd")),
-            )
-            row = await cursor.fetchone()
-        if row is None:
+        rows = await self._database.ask(
+            "SELECT content, hash FROM carto_like.map_templates WHERE account_id = %s AND name = %s",
+            (account.id, plain.replace("\0", "\ufffd")),
+        )
+        if not rows:
             raise MapProblem(404, missing.format(name=plain, user=account.name))
-        return Template(self._decrypted(row[0], account), row[1])
+        return Template(self._decrypted(rows[0][0], account), rows[0][1])
 
     async def create(self, account: Account, template: dict[str, Any]) -> int | None:
         """Store a new template; answers how many more fit once fewer than 100 do, else None.
@@ -171,22 +169,22 @@ class MapStore:
         known = self._instances.get((account.id, map_id))
         if known is not None:
             return known
-        async with self._database.metadata() as conn:
-            cursor = await conn.execute(
-                "SELECT content, expires_at < now() + make_interval(secs => %s) "
-                "FROM carto_like.map_instances WHERE account_id = %s AND id = %s AND expires_at > now()",
-                (self._limits.map_ttl * _RENEWED_AFTER, account.id, map_id),
-            )
-            row = await cursor.fetchone()
-            if row is None:
-                return None
-            if row[1]:
+        rows = await self._database.ask(
+            "SELECT content, expires_at < now() + make_interval(secs => %s) "
+            "FROM carto_like.map_instances WHERE account_id = %s AND id = %s AND expires_at > now()",
+            (self._limits.map_ttl * _RENEWED_AFTER, account.id, map_id),
+        )
+        if not rows:
+            return None
+        stored, is_old = rows[0]
+        if is_old:
+            async with self._database.metadata() as conn:
                 await conn.execute(
                     "UPDATE carto_like.map_instances SET expires_at = now() + make_interval(secs => %s) "
                     "WHERE account_id = %s AND id = %s",
                     (self._limits.map_ttl, account.id, map_id),
                 )
-        found = Instance(**{**self._decrypted(row[0], account)})
+        found = Instance(**{**self._decrypted(stored, account)})
         found = Instance(found.config, found.auth, found.template, tuple(found.signed))
         self._instances.put((account.id, map_id), found)
         return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import psycopg
 
@@ -12,12 +11,13 @@ from carto_like.server.maps.cache import ByteCache, SingleFlight
 from carto_like.server.maps.config import Layer
 from carto_like.server.maps.coordinates import Tile
 from carto_like.server.maps.filters import chosen
-from carto_like.server.maps.layersql import attributes, vector_tile
+from carto_like.server.maps.layersql import TOO_LARGE, attributes, bounded, vector_tile
 from carto_like.server.maps.problems import MapProblem, bad, told
 from carto_like.server.platform import Platform
+from carto_like.server.services.mapboxes import Boxes
 from carto_like.server.services.mapdrawing import Content, Drawing, Frame
 from carto_like.server.services.mapplans import LayerPlan
-from carto_like.server.services.mapsession import reading, rows_of
+from carto_like.server.services.mapsession import values_of
 from carto_like.server.services.mapviews import View
 from carto_like.server.sqlapi.guard import Stopped
 
@@ -44,7 +44,8 @@ class Tiles:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._limits = platform.settings.limits
-        self._pictures = Drawing(platform)
+        self._boxes = Boxes(platform)
+        self._pictures = Drawing(platform, self._boxes)
         self._kept: ByteCache[Content] = ByteCache(
             self._limits.map_cache_bytes, lambda content: len(content.body)
         )
@@ -68,16 +69,15 @@ class Tiles:
                 self._kept.put(key, content)
         return content
 
-    async def picture(self, view: View, frame: Frame, layers: str, *, jpeg: bool) -> Content:
+    async def picture(self, view: View, frame: Frame, layers: Sequence[Layer], *, jpeg: bool) -> Content:
         """A static picture of any part of the world."""
-        found = chosen(view.config, layers, vector=False)
-        drawn = (frame, jpeg, *(layer.index for layer in found))
+        drawn = (frame, jpeg, *(layer.index for layer in layers))
         key = (view.account.id, view.map_id, view.role, view.version, drawn)
         content = self._kept.get(key)
         if content is None:
-            self._check_styles(found)
+            self._check_styles(layers)
             media_type = "image/jpeg" if jpeg else "image/png"
-            shown = [layer for layer in found if layer.is_shown_at(frame.tile.z) and layer.type != "http"]
+            shown = [layer for layer in layers if layer.is_shown_at(frame.tile.z) and layer.type != "http"]
             content = await self._flights.run(
                 key, lambda: self._pictures.picture(view, shown, frame, media_type)
             )
@@ -95,14 +95,14 @@ class Tiles:
             sql = attributes(plan.source, options["id"], options["columns"], feature, _MOST_DIFFERENT)
         except ValueError as error:
             raise bad(str(error)) from error
-        rows = await self._rows(view, plan, sql)
-        if len(rows) != 1:
+        found = await self._values(view, plan, sql)
+        if len(found) != 1:
             text = (
-                f"Multiple features ({len(rows)}) identified by '{options['id']}' = {feature} "
+                f"Multiple features ({len(found)}) identified by '{options['id']}' = {feature} "
                 f"in layer {layer.index}"
             )
-            raise MapProblem(400 if rows else 404, text)
-        return Content(rows[0][0].encode(), "application/json; charset=utf-8")
+            raise MapProblem(400 if found else 404, text)
+        return Content(found[0], "application/json; charset=utf-8")
 
     def _chosen(self, view: View, wanted: Wanted) -> list[Layer]:
         layers = chosen(view.config, wanted.layers, vector=wanted.format == "mvt")
@@ -130,7 +130,7 @@ class Tiles:
         shown = [layer for layer in layers if layer.is_shown_at(wanted.tile.z) and layer.type != "http"]
         if wanted.format == "mvt":
             plans = [view.plan.layers[layer.index] for layer in shown]
-            return Content(await self._vector(view, plans, wanted.tile), "application/x-protobuf")
+            return await Content.of(await self._vector(view, plans, wanted.tile), "application/x-protobuf")
         if wanted.format == "grid.json":
             return await self._pictures.grid(view, shown[0] if shown else None, wanted.tile)
         frame = Frame(
@@ -138,7 +138,6 @@ class Tiles:
             _SIDE,
             _SIDE,
             wanted.tile,
-            view.config.buffer("png"),
             wanted.scale,
             _PNG[wanted.format],
         )
@@ -147,7 +146,7 @@ class Tiles:
     async def _vector(self, view: View, plans: Sequence[LayerPlan], tile: Tile) -> bytes:
         """The tile in one statement, or one for each role whose rights layers are read with."""
         extent, simplify = view.config.extents
-        buffer = view.config.buffer("mvt")
+        buffer = view.buffer("mvt")
         body = b""
         start = 0
         while start < len(plans):
@@ -155,16 +154,21 @@ class Tiles:
             while end < len(plans) and plans[end].role == plans[start].role:
                 end += 1
             part = plans[start:end]
-            sources = [(plan.layer.id, plan.source_for(tile, tile.bounds(buffer))) for plan in part]
+            bounds = tile.bounds(buffer)
+            sources = [(plan.layer.id, await self._boxes.source_for(plan, tile, bounds)) for plan in part]
             sql = vector_tile(sources, tile, extent=extent, simplify=simplify, buffer=buffer)
-            rows = await self._rows(view, part[0], sql)
-            body += bytes(rows[0][0])
+            found = (await self._values(view, part[0], bounded(sql, self._limits.map_bytes)))[0]
+            if found == TOO_LARGE:
+                text = (
+                    f"more than {self._limits.map_bytes} bytes in one tile: aggregate the rows, or draw fewer"
+                )
+                raise bad(text, "tile")
+            body += found
             start = end
         return body
 
-    async def _rows(self, view: View, plan: LayerPlan, sql: str) -> list[tuple[Any, ...]]:
+    async def _values(self, view: View, plan: LayerPlan, sql: str) -> list[bytes]:
         try:
-            async with reading(self._platform, view.account, plan.role) as conn:
-                return await rows_of(conn, sql)
+            return await values_of(self._platform, view.account, plan.role, sql)
         except (psycopg.Error, Stopped) as error:
             raise told(error) from error

@@ -11,7 +11,7 @@ from carto_like.server.maps.cache import SingleFlight
 from carto_like.server.maps.config import MapConfig, read_config
 from carto_like.server.maps.problems import UNAUTHORIZED, MapProblem
 from carto_like.server.maps.templates import passes
-from carto_like.server.maps.tokens import Token, unknown_map
+from carto_like.server.maps.tokens import Token, moment_of, unknown_map
 from carto_like.server.platform import Platform
 from carto_like.server.services.mapplans import Plan, plan_map
 from carto_like.server.services.mapstore import Instance, MapStore
@@ -53,7 +53,19 @@ class View:
     @property
     def may_be_kept(self) -> bool:
         """Whether the same address gives the same picture, as far as the tables tell."""
-        return bool(self.plan.tables) and self.plan.is_tracked and self.version <= self.plan.version
+        known = moment_of(self.version) <= self.plan.updated
+        return bool(self.plan.tables) and self.plan.is_tracked and known
+
+    def buffer(self, format_name: str) -> float:
+        """Pixels round a tile of a format that are read, too: as the map says, or its styles.
+
+        A style's ``Map { buffer-size }`` counts for pictures, and for vector tiles if the map says nothing.
+        """
+        plans = self.plan.layers.values()
+        sizes = [plan.style.buffer for plan in plans if plan.style and plan.style.buffer is not None]
+        if sizes and (format_name == "png" or (format_name == "mvt" and not self.config.has_buffer("mvt"))):
+            return max(*sizes, 0)
+        return self.config.buffer(format_name)
 
 
 class MapViews:

@@ -205,9 +205,8 @@ class Users:
     async def _load(self, name: str) -> Account | None:
         if not is_name(name):
             return None
-        async with self._database.metadata() as connection:
-            row = await (await connection.execute(f"{ACCOUNTS} WHERE u.name = %s", (name,))).fetchone()
-        return None if row is None else account_from(row)
+        rows = await self._database.ask(f"{ACCOUNTS} WHERE u.name = %s", (name,))
+        return account_from(rows[0]) if rows else None
 
     async def _find(self, account: Account, token: str) -> _Found:
         index = self._secrets.token_index(token)
@@ -222,10 +221,10 @@ class Users:
 
     async def _find_stored(self, account: Account, index: bytes) -> _Found:
         query = f"{_KEY} WHERE token_index = %s ORDER BY user_id = %s DESC LIMIT 1"
-        async with self._database.metadata() as connection:
-            row = await (await connection.execute(query, (index, account.id))).fetchone()
-        if row is None:
+        rows = await self._database.ask(query, (index, account.id))
+        if not rows:
             return _Found(None)
+        row = rows[0]
         return _Found(self._key(row)) if row[0] == account.id else _Found(None, elsewhere=True)
 
     def _key(self, row: tuple[Any, ...]) -> Key:

@@ -4,6 +4,7 @@ import asyncio
 import math
 import struct
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 
 from carto_like.server.cartocss import MapnikStyle, compile_style
 from carto_like.server.raster import Layer, RasterUnavailable, Renderer, RenderError, Row, Rows, View
+from carto_like.server.raster.features import fill
+from carto_like.server.raster.likeness import Likeness
 
 DATA = Path(__file__).parents[2] / "data" / "raster"
 BOUNDS = (0.0, 0.0, 256.0, 256.0)
@@ -157,6 +160,79 @@ def test_batches_make_the_same_picture_as_all_rows_at_once(renderer: Renderer, a
     assert max(abs(a - b) for a, b in zip(parts, whole, strict=True)) <= (4 if style.in_turn else 0)
 
 
+MARKERS = {
+    "one kind": "marker-width: 9; marker-fill: #f00",
+    "see-through": "marker-width: 9; marker-opacity: 0.3; marker-allow-overlap: true",
+    "mixed": "marker-width: 9; marker-fill: #808; marker-comp-op: multiply; marker-allow-overlap: true",
+    "by value": "marker-width: [n]; marker-allow-overlap: true; [n > 9] { marker-fill: #f00 }",
+    "by number": "marker-width: 9; marker-allow-overlap: true; [m > 9] { marker-fill: #f00 }",
+    "by word": "marker-width: 9; marker-allow-overlap: true; [w = 'x'] { marker-fill: #f00 }",
+    "attached": "marker-width: 9; marker-allow-overlap: true; ::top { marker-width: 4; marker-fill: #f00 }",
+}
+
+
+@pytest.mark.parametrize("name", MARKERS)
+def test_points_that_are_alike_are_one_feature_and_look_the_same(renderer: Renderer, name: str) -> None:
+    style = compile_style(f"#l {{ {MARKERS[name]} }}")
+    values = [{"n": 5 + n // 100, "m": n // 9 % 4 + 7.5, "w": "xyz"[n // 7 % 3]} for n in range(600)]
+    rows = [feature(point(n * 37.3 % 256, n * 101.7 % 256), **each) for n, each in enumerate(values)]
+    assert style.points_join
+    columns = tuple(sorted(style.columns))
+    runs = Likeness(columns, style.tests).runs(layer(style, *rows).rows.rows)
+    assert runs is not None
+    assert len(runs) < 300
+    together = tile(renderer, style, *rows)
+    assert together == tile(renderer, replace(style, points_join=False), *rows)
+    assert len(set(pixels(together)[2])) > 2
+
+
+NUMBERS, WORDS = {"n": frozenset([5.0, 10.0])}, {"n": frozenset(["a"])}
+MIXED = [point(1, 1), line((0, 0), (1, 1)), None, point(1, math.inf), point(2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("values", "tests", "features"),
+    [
+        ([()] * 9, {}, 1),
+        ([(n // 5,) for n in range(500)], {}, 100),
+        ([(n % 2,) for n in range(500)], {}, 500),
+        ([(n % 4,) for n in range(500)], NUMBERS, 1),
+        ([(4.9,), (5,), (5.0,), (5.1,), (9,), (10,), (11,), (2**60,), (2**60 + 1,)], NUMBERS, 7),
+        ([(True,), (1,), (None,), (None,), (math.nan,), (0.0,), ("a",), ("b",)], NUMBERS, 7),
+        ([("a",), ("a",), ("b",), ("c",), (None,), (1,), (1.0,)], WORDS, 5),
+        ([(2**64,), (2**64,), ([1],)], {}, 2),
+        ([], {}, 0),
+    ],
+)
+def test_neighbours_that_are_alike_are_one_feature(
+    values: list[tuple[Any, ...]], tests: Any, features: int
+) -> None:
+    columns = ("n",) if values and values[0] else ()
+    rows = [(point(n % 256, n % 256), *each) for n, each in enumerate(values)]
+    joined, single = mapnik.MemoryDatasource(), mapnik.MemoryDatasource()
+    assert fill(joined, columns, rows, 7, Likeness(columns, tests)) == 7 + len(rows)
+    assert joined.num_features() == features
+    assert fill(single, columns, rows, 7, None) == 7 + len(rows)
+    assert single.num_features() == len(rows)
+
+
+def test_rows_of_which_some_are_no_points_are_features_each() -> None:
+    source = mapnik.MemoryDatasource()
+    assert fill(source, (), [(wkb,) for wkb in MIXED], 0, Likeness((), {})) == len(MIXED)
+    assert source.num_features() == 3
+
+
+def test_styles_that_look_at_a_whole_feature_join_no_points() -> None:
+    for sheet in (
+        "marker-width: 4; marker-placement: line",
+        "marker-width: 4; marker-multi-policy: largest",
+        "marker-width: 4; line-width: 1",
+        "marker-width: 4; text-name: 'x'; text-face-name: 'DejaVu Sans Book'",
+        'marker-width: 4; ["mapnik::geometry_type" = 1] { marker-width: 8 }',
+    ):
+        assert not compile_style(f"#l {{ {sheet} }}").points_join
+
+
 def test_labels_of_one_layer_give_way_to_those_of_another(renderer: Renderer) -> None:
     style = compile_style("#l { text-name: 'XXXXXXXX'; text-face-name: 'DejaVu Sans Book'; text-size: 30 }")
     rows = feature(point(128, 128))
@@ -198,6 +274,19 @@ def test_too_many_features_for_one_picture_are_refused() -> None:
             tile(few, style, *[feature(point(n, n)) for n in range(3)])
     finally:
         few.close()
+
+
+def test_too_large_features_for_one_picture_are_refused() -> None:
+    small = Renderer(1, size=50)
+    whole = compile_style("#l { marker-width: 4 } #l::top { marker-width: 2 }")
+    try:
+        assert tile(small, whole, *[feature(point(n, n)) for n in range(2)])
+        with pytest.raises(RenderError, match="more than 50 bytes of rows"):
+            tile(small, whole, *[feature(point(n, n)) for n in range(3)])
+        # What is drawn row by row is not held.
+        assert tile(small, RED, *[feature(point(n, n)) for n in range(3)])
+    finally:
+        small.close()
 
 
 def test_threads_survive_a_style_that_cannot_be_loaded(renderer: Renderer) -> None:
