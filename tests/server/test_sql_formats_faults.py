@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +15,7 @@ import psycopg
 import pytest
 
 from carto_like.server.errors import QUERY_TIMEOUT
+from carto_like.server.formats.outcome import FOLDER_PREFIX
 from tests.conftest import MakeServer
 from tests.support.api import Api, TestAccount, make_account
 from tests.support.raw import RawRequest, active_queries, eventually
@@ -167,3 +170,18 @@ def test_several_exports_at_once(api: Api) -> None:
         ]
         for format, answer in asked:
             assert answer.result().status_code == 200, format
+
+
+def test_a_writer_empties_no_folder_but_its_own(tmp_path: Path) -> None:
+    own, other = tmp_path / f"{FOLDER_PREFIX}x", tmp_path / "other"
+    for folder in (own, other):
+        folder.mkdir()
+        (folder / "file").write_text("kept?")
+        command = [sys.executable, "-m", "carto_like.server.formats.ogrwriter"]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+        ended = subprocess.run(
+            command, cwd=folder, env=environment, input=b"", capture_output=True, timeout=60
+        )
+        assert ended.returncode == 1
+    assert leftovers(tmp_path) == [other]
+    assert (other / "file").read_text() == "kept?"

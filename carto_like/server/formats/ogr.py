@@ -56,7 +56,7 @@ class Writers:
             raise
 
     async def _start(self, spec: Spec) -> Writer:
-        folder = Path(tempfile.mkdtemp(prefix="carto-like-export-"))
+        folder = Path(tempfile.mkdtemp(prefix=outcome.FOLDER_PREFIX))
         try:
             process = await _start_process(folder)
         except BaseException:

@@ -25,7 +25,7 @@ from carto_like.server.formats.frames import BrokenOffError, frame, read_frames
 from carto_like.server.formats.ogrcolumns import ARROW_TYPES, Column, column_of, finite, fit_for_xml
 from carto_like.server.formats.ogrlayers import layer_of
 from carto_like.server.formats.ogrspec import Spec
-from carto_like.server.formats.outcome import REFUSAL, REFUSED, RESULT
+from carto_like.server.formats.outcome import FOLDER_PREFIX, REFUSAL, REFUSED, RESULT
 from carto_like.server.formats.spatialite import add_columns
 
 _BATCH_ROWS = 8192
@@ -221,6 +221,9 @@ def _zip(file: Path, name: str) -> Path:
 
 def main() -> int:
     """Write what standard input asks for into the working directory; answers the exit code."""
+    folder = Path.cwd()
+    if not folder.name.startswith(FOLDER_PREFIX):
+        sys.exit(f"{folder} is no folder for an export: only the server starts this, in one that it made")
     frames = read_frames(sys.stdin.buffer)
     try:
         spec = Spec(**next(frames))
@@ -230,10 +233,10 @@ def main() -> int:
         file.rename(RESULT)
     except BrokenOffError:
         # Nobody is left to take the file or to remove what there is of it.
-        shutil.rmtree(Path.cwd(), ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         return 1
     except (RuntimeError, ValueError, OSError) as error:
-        text = str(error).removeprefix(_GDALS_PREFIX).replace(f"{Path.cwd()}/", "")
+        text = str(error).removeprefix(_GDALS_PREFIX).replace(f"{folder}/", "")
         Path(REFUSAL).write_text(text, "utf-8")
         return REFUSED
     return 0
