@@ -122,7 +122,10 @@ def join(home: Home, name: str, organization: str, org_admin: bool) -> None:
     "[CARTO_LIKE_PASSWORD].",
 )
 def password(home: Home, name: str, password_file: TextIO | None) -> None:
-    """Set the password with which the user NAME logs in to IOTile Cloud, instead of the key."""
+    """Set a password with which the user NAME logs in to IOTile Cloud, besides the key.
+
+    Tokens that were issued before are void.
+    """
     if password_file is not None:
         given = password_file.readline().rstrip("\r\n")
     else:

@@ -66,6 +66,7 @@ class IOTileClient(Client):
             user_agent=user_agent,
         )
         self._token: str | None = None
+        self._password: str | None = None
         self.username: str | None = None
         self.set_token(token, token_type)
 
@@ -103,8 +104,8 @@ class IOTileClient(Client):
         return signed
 
     def secrets(self) -> tuple[str, ...]:
-        """The token."""
-        return (self._token,) if self._token else ()
+        """The token, and the password during a login."""
+        return tuple(secret for secret in (self._token, self._password) if secret)
 
     def login(self, email: str, password: str) -> None:
         """Log in and keep the token of this client's type.
@@ -114,8 +115,13 @@ class IOTileClient(Client):
             ResponseFormatError: the answer holds no such token.
         """
         given = {"email": email, "password": password}
-        # Unsigned, because an account that is logged in already would be refused.
-        body = self._told(self.send("auth/login/", "post", json=given, auth=_unsigned))
+        # A server may quote what it refuses.
+        self._password = password
+        try:
+            # Unsigned, because an account that is logged in already would be refused.
+            body = self._told(self.send("auth/login/", "post", json=given, auth=_unsigned))
+        finally:
+            self._password = None
         token = body.get(self.token_type)
         if not isinstance(token, str) or not token:
             raise self.error_type(ResponseFormatError)(f"the login answered without a {self.token_type!r}")

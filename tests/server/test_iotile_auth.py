@@ -77,12 +77,15 @@ def test_login_with_a_token_is_refused(me: IOTileApi, account: TestAccount) -> N
 def test_password_of_ones_own(nobody: IOTileApi, account: TestAccount) -> None:
     before = nobody.login(account)
     server = nobody.server
+    permanent = IOTileApi(server, f"token {before.get('auth/token/').json()['token']}")
+    assert permanent.get("auth/user-info/").status_code == 200
     accounts = server.app.iotile.site.accounts
     server.on_server(accounts.set_password(account.account.id, "correct horse"))
     assert nobody.login(account, "correct horse").get("auth/user-info/").status_code == 200
     wrong = nobody.post("auth/login/", json={"email": account.name, "password": "correct hors"})
     assert wrong.status_code == 401
-    assert before.get("auth/user-info/").status_code == 401, "a token from before the change"
+    for token in (before, permanent):
+        assert token.get("auth/user-info/").status_code == 401, "a token from before the change"
 
 
 def test_secrets_are_not_stored_in_clear(

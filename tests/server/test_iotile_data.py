@@ -14,6 +14,7 @@ from carto_like.iotile.client import IOTileClient
 from carto_like.iotile.data import Readings
 from carto_like.server.services.iotile import frames
 from carto_like.server.services.iotile.readings import told_rows
+from carto_like.server.services.iotile.scopes import scope_of
 from tests.support.api import make_account
 from tests.support.iotile import IOTileApi
 from tests.support.sensors import Sensors, make_sensors
@@ -145,6 +146,34 @@ def test_next_carries_number_and_cursor(sensors: Sensors) -> None:
 def test_a_cursor_that_we_did_not_make_is_no_page(sensors: Sensors, cursor: str) -> None:
     answer = sensors.api.get(f"stream/{sensors.stream}/data/", params={"cursor": cursor})
     assert (answer.status_code, answer.json()) == (404, {"detail": "Invalid page."})
+
+
+@pytest.mark.parametrize(
+    ("query", "values", "previous"),
+    [
+        ({"page_size": 10}, [20, 21, 22, 23, 24], "page=2"),
+        ({"page_size": 5}, [20, 21, 22, 23, 24], "page=4"),
+        ({"page_size": 2, "lastn": 3}, [24], "page=1"),
+        ({}, list(range(25)), None),
+    ],
+)
+def test_the_last_page(
+    sensors: Sensors, query: dict[str, Any], values: list[int], previous: str | None
+) -> None:
+    body = data_of(sensors, page="last", **query)
+    assert [item["int_value"] for item in body["results"]] == values
+    assert (body["next"], (body["previous"] or "").endswith(previous or "")) == (None, True)
+    empty = {"filter": sensors.stream, "end": "2000-01-01", "page": "last"}
+    assert sensors.api.get("data/", params=empty).json()["results"] == []
+
+
+def test_a_cursor_belongs_to_what_was_asked_for(sensors: Sensors) -> None:
+    following = sensors.api.get("data/", params={"filter": sensors.stream, "page_size": 3}).json()["next"]
+    larger = sensors.api.get(following.replace("page_size=3", "page_size=4"))
+    assert [item["int_value"] for item in larger.json()["results"]] == [3, 4, 5, 6]
+    for other in (following.replace(sensors.stream, sensors.bare), f"{following}&start=2024-05-01"):
+        answer = sensors.api.get(other)
+        assert (answer.status_code, answer.json()) == (404, {"detail": "Invalid page."})
 
 
 def test_readings_that_arrive_during_a_walk_neither_shift_nor_end_it(
@@ -346,6 +375,23 @@ def test_a_column_per_stream(sensors: Sensors) -> None:
     plain = table(sensors, filter=sensors.device["slug"])
     assert len(plain) == 29
     assert len({tuple(row) for row in plain}) == 29
+
+
+def test_rows_of_many_columns_are_written_a_few_at_a_time(
+    sensors: Sensors, platform_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "_MOST_CELLS", 12)
+    database = platform_server.app.platform.database
+    account = sensors.api.get("account/").json()["results"][0]["id"]
+
+    async def sizes() -> list[int]:
+        async with database.metadata() as connection:
+            scope = await scope_of(connection, account, sensors.device["slug"])
+        assert scope is not None
+        found = await frames.Frames(database, scope, "value").pivot()
+        return [len(block) async for block in found.blocks]
+
+    assert platform_server.on_server(sizes()) == [4, 4, 4, 4, 4, 4, 0, 1]
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,6 +17,7 @@ import requests
 from carto_like.iotile.api.connection import Api
 from carto_like.iotile.client import IOTileClient
 from carto_like.iotile.events import EventManager
+from carto_like.server.routes.iotile import data, events, reports
 from tests.conftest import MakeServer
 from tests.support.api import make_account
 from tests.support.iotile import IOTileApi
@@ -159,6 +162,52 @@ def nested(levels: int) -> Any:
     return value
 
 
+def test_events_are_recorded_once_and_make_their_streams(sensors: Sensors) -> None:
+    items = [
+        {
+            "stream": "5001",
+            "streamer_local_id": number,
+            "device_timestamp": number,
+            "extra_data": {"n": number},
+        }
+        for number in (*range(1, 301), *range(1, 11))
+    ]
+    for _ in range(2):
+        content = json.dumps(document(sensors, data=[], events=items)).encode()
+        assert send(sensors, content, "r.json").json() == {"count": 310}
+    found = sensors.api.get(f"stream/{sensors.stream}/event/").json()["results"]
+    assert [item["extra_data"]["n"] for item in found] == list(range(1, 301))
+    reports = sensors.api.get("streamer/report/").json()["results"]
+    assert [report["actual_last_id"] for report in reports] == [300, None]
+
+
+def test_files_are_read_beside_the_event_loop(sensors: Sensors, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body full of readings takes seconds to parse."""
+    beside = []
+
+    def watched(work: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            with pytest.raises(RuntimeError, match="no running event loop"):
+                asyncio.get_running_loop()
+            beside.append(work.__name__)
+            return work(*arguments)
+
+        return run
+
+    for module, name in (
+        (reports, "read_report"),
+        (reports, "_delivery"),
+        (events, "_document"),
+        (data, "_readings_of"),
+    ):
+        monkeypatch.setattr(module, name, watched(getattr(module, name)))
+    assert send(sensors, json.dumps(document(sensors)).encode(), "r.json").status_code == 201
+    sensors.post([(SENT, 1)])
+    form = {"stream": sensors.stream, "timestamp": SENT}
+    assert sensors.api.post("event/upload/", data=form, files={"file": ("e.json", b"{}")}).status_code == 201
+    assert beside == ["read_report", "_delivery", "_readings_of", "_document"]
+
+
 def test_events_of_messagepack_become_json(sensors: Sensors) -> None:
     extra = {"nan": float("nan"), "largest": 2**64 - 1, "huge": 1e30, "deep": nested(200)}
     item = {"stream": "5003", "streamer_local_id": 3, "timestamp": "2024-04-30T00:00:00Z"}
@@ -211,6 +260,7 @@ def broken(sensors: Sensors) -> dict[str, tuple[bytes, str, str]]:
         "kind": (good, "r.txt", ".txt"),
         "no JSON": (b"{", "r.json", "cannot be read"),
         "no msgpack": (b"\xc1", "r.mp", "cannot be read"),
+        "hollow": (msgpack.packb(document(sensors, data=[{}] * 20_000)), "r.mp", "more maps and lists"),
         "deep": (b"[" * 100_000, "r.json", "cannot be read"),
         **{name: (json.dumps(given).encode(), "r.json", word) for name, (given, word) in texts.items()},
     }

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.api import TestAccount, make_account
 from tests.support.iotile import IOTileApi
+from tests.support.raw import eventually
 from tests.support.reports import binary_report
 from tests.support.server import RunningServer
 
@@ -162,10 +163,14 @@ def test_members(me: IOTileApi, platform_server: RunningServer) -> None:
     assert len(bob.get(f"{root}members/").json()["results"]) == 2
     promoted = me.patch(f"{root}members/{bob_account.name}/", json={"is_org_admin": True})
     assert promoted.json()["is_org_admin"] is True
+    invited = made(me.post(f"{root}invite/", json={"email": email}))
+    assert (invited["is_org_admin"], invited["role"]) == (True, "m1"), "he stays what he is"
     assert bob.patch(root, json={"about": "ours"}).status_code == 200
     assert bob.delete(root).status_code == 403, "only who made it may delete it"
     assert me.patch(f"{root}members/{bob_account.name}/", json={"is_active": False}).status_code == 200
     assert bob.get(root).status_code == 404
+    readmitted = made(me.post(f"{root}members/", json={"user": bob_account.name}))
+    assert (readmitted["is_active"], readmitted["is_org_admin"]) == (True, False)
     assert me.delete(f"{root}members/{bob_account.name}/").status_code == 204
     my_name = me.get("account/").json()["results"][0]["slug"]
     alone = me.delete(f"{root}members/{my_name}/")
@@ -207,6 +212,18 @@ def test_org_goes_with_its_last_member(
     claimed = eva.post(f"device/{device['slug']}/claim/", json={"project": project["id"]}).json()
     assert (claimed["label"], claimed["external_id"], claimed["lat"]) == ("", "", None)
     assert eva.get("property/", params={"target": device["slug"]}).json()["count"] == 0
+
+
+def test_an_org_keeps_an_administrator_when_accounts_go(platform_server: RunningServer) -> None:
+    accounts = [make_account(platform_server) for _ in range(3)]
+    first, second, third = (IOTileApi(platform_server).login(account) for account in accounts)
+    root = f"org/{made(first.post('org/', json={'name': f'Heirs {uuid4().hex[:8]}'}))['slug']}/"
+    for account in accounts[1:]:
+        made(first.post(f"{root}members/", json={"user": account.name}))
+    platform_server.on_server(platform_server.app.platform.users.delete(accounts[0].account))
+    rights = [api.get(f"{root}membership/").json() for api in (second, third)]
+    assert [(right["is_org_admin"], right["role"]) for right in rights] == [(True, "a1"), (False, "m1")]
+    assert second.patch(root, json={"about": "ours"}).status_code == 200
 
 
 # What others have is not there
@@ -678,3 +695,23 @@ def test_one_of_many_claims_a_device(me: IOTileApi, farm: Farm) -> None:
         answers = list(threads.map(lambda _: me.post(f"{path}claim/", json=given).status_code, range(6)))
     assert sorted(answers) == [200, 400, 400, 400, 400, 400]
     assert me.post(f"{path}unclaim/").status_code == 204
+
+
+def test_a_device_that_just_joined_keeps_its_project(
+    me: IOTileApi, farm: Farm, admin: psycopg.Connection[Any]
+) -> None:
+    project = made(me.post("project/", json={"name": "Busy", "org": farm.org["slug"]}))
+    device = farm.devices[2]["id"]
+    with ThreadPoolExecutor(1) as threads:
+        with admin.transaction():
+            change = "UPDATE carto_like.iotile_device SET project = %s WHERE id = %s"
+            admin.execute(change, (project["id"], device))
+            deleted = threads.submit(me.delete, f"project/{project['id']}/")
+            eventually(lambda: is_anybody_waiting(admin), "the deletion waits")
+        assert deleted.result().status_code == 403
+    assert me.get(f"project/{project['id']}/").status_code == 200
+    admin.execute(change, (farm.project["id"], device))
+
+
+def is_anybody_waiting(admin: psycopg.Connection[Any]) -> bool:
+    return admin.execute("SELECT FROM pg_locks WHERE NOT granted").fetchone() is not None

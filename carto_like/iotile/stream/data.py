@@ -48,7 +48,7 @@ class BaseData:
     def pages_from_server(self, **kwargs: Any) -> Iterator[list[dict[str, Any]]]:
         """Yield page by page what :meth:`initialize_from_server` reads, and keep none of them."""
         query = {name: _sendable(name, value) for name, value in kwargs.items()}
-        place: dict[str, Any] | None = {"page": int(query.pop("page", 1))}
+        place: dict[str, Any] | None = {"page": _page(query.pop("page", 1))}
         asked: list[dict[str, Any]] = []
         while place is not None and place not in asked:
             asked.append(place)
@@ -114,6 +114,12 @@ class StreamRawData(RawData):
 
 def _sendable(name: str, value: Any) -> Any:
     return utc_text(value, name) if isinstance(value, datetime) else value
+
+
+def _page(value: Any) -> int:
+    if not str(value).isdecimal():
+        raise ImproperlyConfigured(f"page is a number from 1 on, not {value!r}")
+    return int(value)
 
 
 def _following(link: Any, place: dict[str, Any]) -> dict[str, Any] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 __all__ = ["MdoHelper"]
 
 
@@ -15,7 +17,7 @@ class MdoHelper:
 
     Raises:
         TypeError: one of them is no number.
-        ValueError: ``m`` or ``d`` is zero.
+        ValueError: one of them is infinite or not a number, or ``m`` or ``d`` is zero.
 
     Example:
         >>> MdoHelper(3, 2, 0.5).compute(5)
@@ -26,8 +28,10 @@ class MdoHelper:
         for name, value in (("m", m), ("d", d), ("o", 0 if o is None else o)):
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise TypeError(f"{name} is a number, not {value!r}")
+            if not math.isfinite(value):
+                raise ValueError(f"{name} is a finite number, not {value!r}")
         for name, value in (("m", m), ("d", d)):
-            if value == 0 or value != value:
+            if value == 0:
                 raise ValueError(f"{name} must not be {value!r}")
         self._m = float(m)
         self._d = float(d)

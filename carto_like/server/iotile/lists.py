@@ -29,6 +29,7 @@ CHUNK = 250
 """Items that are worked on before others have their turn."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _SIGNATURE = 16
+_PLACE = ("page", "cursor")
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -124,12 +125,12 @@ class Cursors:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def text(self, position: Position, path: str) -> str:
-        """The text of a position in the list at a path."""
+    def text(self, position: Position, name: str) -> str:
+        """The text of a position in the list of a name."""
         content = orjson.dumps([position.count, *map(_plain, position.after)])
-        return base64.urlsafe_b64encode(self._sign(content, path) + content).decode().rstrip("=")
+        return base64.urlsafe_b64encode(self._sign(content, name) + content).decode().rstrip("=")
 
-    def position(self, text: str, path: str) -> Position:
+    def position(self, text: str, name: str) -> Position:
         """The position that a text stands for.
 
         Raises:
@@ -140,13 +141,13 @@ class Cursors:
         except (ValueError, binascii.Error):
             raise invalid_page() from None
         signature, content = raw[:_SIGNATURE], raw[_SIGNATURE:]
-        if not hmac.compare_digest(signature, self._sign(content, path)):
+        if not hmac.compare_digest(signature, self._sign(content, name)):
             raise invalid_page()
         count, *after = orjson.loads(content)
         return Position(count, tuple(map(_rich, after)))
 
-    def _sign(self, content: bytes, path: str) -> bytes:
-        return hmac.new(self._key, path.encode() + b"\0" + content, hashlib.sha256).digest()[:_SIGNATURE]
+    def _sign(self, content: bytes, name: str) -> bytes:
+        return hmac.new(self._key, name.encode() + b"\0" + content, hashlib.sha256).digest()[:_SIGNATURE]
 
 
 def read_paging(request: Request, cursors: Cursors, sizes: Sizes) -> Paging:
@@ -163,7 +164,7 @@ def read_paging(request: Request, cursors: Cursors, sizes: Sizes) -> Paging:
     if number == 0 or (number is None and text != "last") or (number or 0) * size > 2**62:
         raise invalid_page()
     cursor = given.get("cursor")
-    position = cursors.position(cursor, _path(request)) if cursor else None
+    position = cursors.position(cursor, _name(request)) if cursor else None
     return Paging(number, size, position)
 
 
@@ -218,7 +219,7 @@ def answer_of(
     root = (public_url or f"{request.url.scheme}://{request.url.netloc}").rstrip("/") + path
     following = previous = None
     if page.end is not None:
-        cursor = cursors.text(Position(page.count, page.end), path)
+        cursor = cursors.text(Position(page.count, page.end), _name(request))
         following = _address(request, root, page.number + 1, cursor)
     if page.number > 1:
         previous = _address(request, root, page.number - 1, None)
@@ -226,12 +227,21 @@ def answer_of(
 
 
 def _address(request: Request, root: str, number: int, cursor: str | None) -> str:
-    given = parse_qsl(request.url.query, keep_blank_values=True)
-    pairs = [(name, value) for name, value in given if name not in ("page", "cursor")]
+    pairs = [pair for pair in _query(request) if pair[0] not in _PLACE]
     pairs.append(("page", str(number)))
     if cursor is not None:
         pairs.append(("cursor", cursor))
     return f"{root}?{urlencode(pairs)}"
+
+
+def _name(request: Request) -> str:
+    """What tells a list from others: its path, and which of its items are asked for."""
+    filters = sorted(pair for pair in _query(request) if pair[0] not in (*_PLACE, "page_size"))
+    return f"{_path(request)}?{urlencode(filters)}"
+
+
+def _query(request: Request) -> list[tuple[str, str]]:
+    return parse_qsl(request.url.query, keep_blank_values=True)
 
 
 def _path(request: Request) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from carto_like.server.services.iotile.recording import NewReading
@@ -13,6 +14,9 @@ from .parameters import moment
 from .problems import Refusal
 
 _LARGEST = 2**63 - 1
+_LONGEST_SLUG = len("s--0000-0001--0000-0000-0000-0002--5001")
+# A list of thousands of readings is of a few streams.
+_key_of = lru_cache(maxsize=4096)(stream_key)
 _REQUIRED = "This field is required."
 
 
@@ -68,7 +72,7 @@ def reading_of(item: Any) -> NewReading:
 
 
 def _stream(value: Any) -> Any:
-    key = stream_key(value) if isinstance(value, str) else None
+    key = _key_of(value) if isinstance(value, str) and len(value) <= _LONGEST_SLUG else None
     if key is None:
         raise ValueError("Enter the slug of a stream, such as s--0000-0001--0000-0000-0000-0002--5001.")
     return key

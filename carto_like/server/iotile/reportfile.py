@@ -23,6 +23,8 @@ _READING = struct.Struct("<HHLLL")
 _FOOTER = struct.Struct("<LL16s")
 _BINARY_FORMAT = 1
 _JSON_FORMAT = "v100"
+# A reading takes sixty or more.
+_BYTES_OF_ONE, _FEW = 10, 10_000
 _MOST = {16: 0xFFFF, 32: 0xFFFFFFFF, 48: (1 << 48) - 1, 63: (1 << 63) - 1}
 
 EXTENSIONS = ("", ".bin", ".json", ".mp")
@@ -96,7 +98,7 @@ def read_report(name: str, content: bytes) -> Report:
         "": _binary,
         ".bin": _binary,
         ".json": lambda data: _document(orjson.loads(data)),
-        ".mp": lambda data: _document(msgpack.unpackb(data)),
+        ".mp": lambda data: _document(_unpacked(data)),
     }
     if kind not in readers:
         raise bad_report(f"A report is a file without extension or with .bin, .json or .mp, not '{kind}'")
@@ -136,6 +138,23 @@ def _binary(data: bytes) -> Report:
         for lid, _, local_id, taken, value in _READING.iter_unpack(data[_HEADER.size : -_FOOTER.size])
     ]
     return Report(device, index, selector, report_id, sent, lowest, highest, readings)
+
+
+def _unpacked(data: bytes) -> Any:
+    """What MessagePack holds; raises ``ValueError`` for more maps and lists than a report has.
+
+    Each may be one byte there, and takes seventy here.
+    """
+    left = _FEW + len(data) // _BYTES_OF_ONE
+
+    def counted(found: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise ValueError("it holds more maps and lists than a report of its size")
+        return found
+
+    return msgpack.unpackb(data, object_hook=counted, list_hook=counted)
 
 
 def _document(document: Any) -> Report:

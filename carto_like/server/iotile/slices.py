@@ -70,7 +70,7 @@ class SliceAnswer:
         """Where it begins."""
         position = self._paging.position
         if position is None:
-            return Place(self._paging.offset)
+            return Place(None if self._paging.number is None else self._paging.offset)
         moment, number, left = position.after
         return Place(after=(moment, number, left), count=position.count)
 
@@ -79,7 +79,7 @@ class SliceAnswer:
 
         A cursor's page that has become empty is none: it was there when its address was made.
         """
-        number = self._paging.number or 1
+        number = self._paging.number or max(1, -(-part.count // self.size))
         if not part.size and number > 1 and self._paging.position is None:
             raise invalid_page()
         page = Page([], part.count, number, part.end)

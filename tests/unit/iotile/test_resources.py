@@ -14,6 +14,7 @@ from responses import matchers
 
 from carto_like.core.errors import (
     AuthenticationError,
+    BadRequestError,
     ConfigurationError,
     ForeignOriginError,
     NotFoundError,
@@ -84,6 +85,10 @@ def test_a_login_that_fails(client: IOTileClient) -> None:
     with pytest.raises(AuthenticationError, match="Invalid credentials"):
         client.login("ana", "pw")
     assert client.has_token
+    responses.replace("POST", f"{ROOT}/auth/login/", json={"refused": "correct horse"}, status=400)
+    with pytest.raises(BadRequestError) as caught:
+        client.login("ana", "correct horse")
+    assert "correct horse" not in f"{caught.value} {caught.value.body} {caught.value.detail}"
     responses.replace("POST", f"{ROOT}/auth/login/", json={"token": "other"})
     with pytest.raises(ResponseFormatError, match="'jwt'"):
         client.login("ana", "pw")

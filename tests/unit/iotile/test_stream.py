@@ -129,6 +129,8 @@ def test_an_error_keeps_the_pages_before_it(api: Api) -> None:
 def test_a_query_goes_by_names(api: Api) -> None:
     with pytest.raises(ValueError, match="lastn="):
         StreamData(ONE, api).initialize_from_server(5)
+    with pytest.raises(ValueError, match="page is a number"):
+        StreamData(ONE, api).initialize_from_server(page="last")
     base = BaseData(api)
     base.initialize_from_server()
     assert base.data == []

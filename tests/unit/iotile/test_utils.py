@@ -14,6 +14,8 @@ from carto_like.iotile.utils.basic import datetime_to_str
 from carto_like.iotile.utils.main import BaseMain
 from carto_like.iotile.utils.mdo import MdoHelper
 
+NAN, INFINITE = float("nan"), float("inf")
+
 
 def test_identity() -> None:
     mdo = MdoHelper(1, 1)
@@ -38,7 +40,7 @@ def test_conversions_as_text() -> None:
 @pytest.mark.parametrize(
     ("numbers", "error"),
     [
-        *((numbers, ValueError) for numbers in ((0, 1), (1, 0), (float("nan"), 1))),
+        *((numbers, ValueError) for numbers in ((0, 1), (1, 0), (NAN, 1), (1, INFINITE), (1, 1, NAN))),
         *((numbers, TypeError) for numbers in ((True, 1), ("1", 1), (1, 1, "0"), (None, 1))),
     ],
 )

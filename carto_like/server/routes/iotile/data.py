@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from anyio.to_thread import run_sync
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -80,6 +81,19 @@ async def add(call: Call) -> Response:
 
 
 async def _add_all(call: Call, items: list[Any]) -> Response:
+    # A body full of readings takes seconds, which nobody else shall wait for.
+    new = await run_sync(_readings_of, items)
+    account = call.person.id
+    async with call.platform.database.metadata() as connection:
+        unknown = await unknown_streams(connection, account, [reading.key for reading in new])
+        if unknown:
+            raise Refusal(400, [_told(reading.key, unknown) for reading in new])
+        await record(connection, new, account)
+    return answer({"count": len(new)}, 201)
+
+
+def _readings_of(items: list[Any]) -> list[NewReading]:
+    """The readings in a list of objects; raises 400, with what is wrong with each, for any that is none."""
     new: list[NewReading] = []
     problems: list[dict[str, list[str]]] = []
     for item in items:
@@ -90,13 +104,7 @@ async def _add_all(call: Call, items: list[Any]) -> Response:
             problems.append(error.problems)
     if any(problems):
         raise Refusal(400, problems)
-    account = call.person.id
-    async with call.platform.database.metadata() as connection:
-        unknown = await unknown_streams(connection, account, [reading.key for reading in new])
-        if unknown:
-            raise Refusal(400, [_told(reading.key, unknown) for reading in new])
-        await record(connection, new, account)
-    return answer({"count": len(new)}, 201)
+    return new
 
 
 def _told(key: StreamKey, problems: dict[StreamKey, str]) -> dict[str, list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from anyio.to_thread import run_sync
 from psycopg.types.json import Jsonb
 from starlette.responses import Response
 from starlette.routing import Route
@@ -97,7 +98,9 @@ async def address(call: Call) -> Response:
 async def upload(call: Call) -> Response:
     """Record an event with the data of a file."""
     given = await upload_of(call.request, wrong("file", "No file was submitted."))
-    content = _document(call, given.name, given.content)
+    limit = call.platform.settings.limits.body_max_bytes
+    # Unpacking and parsing take seconds, which nobody else shall wait for.
+    content = await run_sync(_document, given.name, given.content, limit)
     key, when, extra = _fields(given.fields)
     account = call.person.id
     async with call.platform.database.metadata() as connection:
@@ -141,13 +144,13 @@ def shape(row: tuple[Any, ...]) -> dict[str, Any]:
     }
 
 
-def _document(call: Call, name: str, content: bytes) -> bytes:
-    """The JSON in a file; raises 400 for anything else."""
+def _document(name: str, content: bytes, limit: int) -> bytes:
+    """The JSON in a file, unpacked up to a limit of bytes; raises 400 for anything else."""
     if not name.lower().endswith(_KINDS):
         raise wrong("file", f"An event's file is named *.json or *.json.gz, not '{name}'.")
     try:
         if name.lower().endswith(".gz"):
-            content = unpacked(content, call.platform.settings.limits.body_max_bytes)
+            content = unpacked(content, limit)
         orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise wrong("file", f"The file is not JSON: {error}.") from None

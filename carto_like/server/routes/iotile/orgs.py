@@ -183,9 +183,8 @@ async def _admit(call: Call, org: Record, values: dict[str, Any], field: str) ->
         person = await call.site.accounts.named(connection, values[field])
         if person is None:
             raise wrong(field, "There is no account of this name or address.")
-        is_admin = values.get("is_org_admin", values.get("role") == orgs.ADMIN)
-        role = values.get("role", "")
-        if not await orgs.join(connection, org["id"], person.id, is_admin=is_admin, role=role):
+        facts = {"is_admin": values.get("is_org_admin"), "role": values.get("role")}
+        if not await orgs.join(connection, org["id"], person.id, **facts):
             raise wrong("is_org_admin", _LAST_ADMIN)
         return answer(shapes.membership(await _member(call, connection, org, person.username)), 201)
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
+from anyio.to_thread import run_sync
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -51,7 +52,8 @@ async def upload(call: Call) -> Response:
     """Record a report's readings; those that were recorded before are counted, and not recorded again."""
     sent = _sent(call)
     given = await upload_of(call.request, bad_report("A report comes as a file in the field 'file'"))
-    report = read_report(given.name, given.content)
+    # A body full of readings takes seconds, which nobody else shall wait for.
+    report = await run_sync(read_report, given.name, given.content)
     account = call.person.id
     async with call.platform.database.metadata() as connection:
         sender = await sender_of(connection, account, report.device)
@@ -60,7 +62,8 @@ async def upload(call: Call) -> Response:
         if sender.project is None:
             raise bad_report(f"{device_slug(report.device)} is in no project; claim it first")
         extension = PurePosixPath(given.name).suffix.lower()
-        await deliver(connection, _delivery(report, sender, sent, given.content, extension), account)
+        delivery = await run_sync(_delivery, report, sender, sent, given.content, extension)
+        await deliver(connection, delivery, account)
     return answer({"count": len(report.readings) + len(report.events)}, 201)
 
 

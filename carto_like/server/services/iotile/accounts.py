@@ -95,7 +95,7 @@ class Accounts:
         return found
 
     async def set_password(self, user_id: UUID, password: str) -> None:
-        """Set the password of a user's account; signed tokens that were issued before are void.
+        """Set the password of a user's account; tokens of both kinds that were issued before are void.
 
         Raises:
             Problem: 422, it is too short or too long.
@@ -111,6 +111,12 @@ class Accounts:
                 "UPDATE carto_like.iotile_account SET password = %s, generation = generation + 1, "
                 "updated_at = now() WHERE user_id = %s",
                 (stored, user_id),
+            )
+            # There is no other way to be rid of a permanent token that somebody else has got hold of.
+            await connection.execute(
+                "DELETE FROM carto_like.iotile_api_token k USING carto_like.iotile_account a "
+                "WHERE a.id = k.account AND a.user_id = %s",
+                (user_id,),
             )
         self.forget()
 

@@ -15,6 +15,8 @@ from .scopes import Scope
 from .slugs import StreamKey, stream_slug
 
 _CHUNK = 5000
+# Most of them are empty where streams are many; their rows are as long nevertheless.
+_MOST_CELLS = 500_000
 _STATISTICS = ("count", "sum", "mean", "std", "min", "median", "max")
 _AGGREGATES = (
     "count({0}), sum({0}), avg({0})::float8, stddev_samp({0})::float8, min({0}),"
@@ -71,6 +73,7 @@ class Frames:
 
     async def _pivoted(self, places: dict[str, int]) -> AsyncIterator[list[Sequence[Any]]]:
         block: list[list[Any]] = []
+        most = max(1, _MOST_CELLS // (1 + len(places)))
         async for chunk in self._chunks("r.slug"):
             for _, _, moment, value, slug in chunk:
                 # A stream that began after its columns were counted has none.
@@ -79,6 +82,9 @@ class Frames:
                 place = 1 + places[slug]
                 # A second reading of a stream at the same moment needs a row of its own.
                 if not block or block[-1][0] != moment or block[-1][place] is not None:
+                    if len(block) >= most:
+                        yield list(block)
+                        block.clear()
                     block.append([moment, *[None] * len(places)])
                 block[-1][place] = value
             # The last row may go on in the next chunk.

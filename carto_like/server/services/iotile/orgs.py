@@ -116,14 +116,26 @@ async def change(connection: Connection, org: Any, values: Mapping[str, Any]) ->
     await _written(connection, org, values)
 
 
-async def join(connection: Connection, org: Any, account: int, *, is_admin: bool, role: str = "") -> bool:
-    """Let an account be in an organization; False when that would leave it without administrator."""
+async def join(
+    connection: Connection, org: Any, account: int, *, is_admin: bool | None, role: str | None = None
+) -> bool:
+    """Let an account be in an organization; False when that would leave it without administrator.
+
+    Where neither says what it is there, it stays what it is, and is a member when it was not in it.
+    """
+    if is_admin is None and role is not None:
+        is_admin = role == ADMIN
+    elif is_admin is not None and role is None:
+        role = ADMIN if is_admin else MEMBER
+    values = {"org": org, "account": account, "is_admin": is_admin, "role": role, "member": MEMBER}
     await _lock(connection, org)
     await connection.execute(
-        "INSERT INTO carto_like.iotile_org_member (org, account, is_org_admin, role) VALUES (%s, %s, %s, %s) "
+        "INSERT INTO carto_like.iotile_org_member AS m (org, account, is_org_admin, role) "
+        "VALUES (%(org)s, %(account)s, coalesce(%(is_admin)s, false), coalesce(%(role)s, %(member)s)) "
         "ON CONFLICT (org, account) DO UPDATE SET is_active = true, "
-        "is_org_admin = excluded.is_org_admin, role = excluded.role",
-        (org, account, is_admin, role or (ADMIN if is_admin else MEMBER)),
+        "is_org_admin = coalesce(%(is_admin)s, m.is_active AND m.is_org_admin), "
+        "role = coalesce(%(role)s, CASE WHEN m.is_active THEN m.role ELSE %(member)s END)",
+        values,
     )
     return await _is_managed(connection, org)
 

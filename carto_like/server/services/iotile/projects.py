@@ -43,7 +43,8 @@ async def counts(connection: Connection, project: Any) -> dict[str, int]:
 
 
 async def has_devices(connection: Connection, project: Any) -> bool:
-    """Whether devices belong to a project."""
+    """Whether devices belong to a project; none joins it until the transaction ends."""
+    await connection.execute("SELECT FROM carto_like.iotile_project WHERE id = %s FOR UPDATE", (project,))
     cursor = await connection.execute(
         "SELECT FROM carto_like.iotile_device WHERE project = %s LIMIT 1", (project,)
     )

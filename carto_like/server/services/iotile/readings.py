@@ -103,12 +103,12 @@ class Place:
     """Where a part of a list begins.
 
     Attributes:
-        offset: after so many.
+        offset: after so many; None where the last part of the list's size begins.
         after: after this reading, by :attr:`Slice.end`; the offset does not count then.
         count: how many the list has, where that is known.
     """
 
-    offset: int = 0
+    offset: int | None = 0
     after: tuple[datetime, int, int] | None = None
     count: int | None = None
 
@@ -179,7 +179,10 @@ async def _slice(
     count = place.count
     if count is None:
         count = await _count(connection, narrowed, period.lastn)
-    condition, values, left = await _begin(connection, narrowed, period.lastn, count, place)
+    offset = max(0, count - 1) // size * size if place.offset is None else place.offset
+    condition, values, left = await _begin(
+        connection, narrowed, period.lastn, count - offset, offset, place.after
+    )
     values["size"] = size if left == _ENDLESS else min(size, left)
     # Aggregates and not rows: one text of a page costs a fraction of its thousands of rows.
     row = await _row(
@@ -198,25 +201,26 @@ async def _slice(
 
 
 async def _begin(
-    connection: Connection, scope: Scope, lastn: int | None, count: int, place: Place
+    connection: Connection,
+    scope: Scope,
+    lastn: int | None,
+    count: int,
+    offset: int,
+    after: tuple[datetime, int, int] | None,
 ) -> tuple[str, dict[str, Any], int]:
     """Condition and values of the rows from a place on, and how many of them may be told."""
-    values: dict[str, Any] = {**scope.values, "offset": place.offset}
-    if place.after is not None:
-        values |= {"offset": 0, "first": place.after[0], "first_id": place.after[1]}
-        return (
-            f"{scope.condition} AND (r.timestamp, r.id) > (%(first)s, %(first_id)s)",
-            values,
-            place.after[2],
-        )
+    values: dict[str, Any] = {**scope.values, "offset": offset}
+    if after is not None:
+        values |= {"offset": 0, "first": after[0], "first_id": after[1]}
+        return f"{scope.condition} AND (r.timestamp, r.id) > (%(first)s, %(first_id)s)", values, after[2]
     if lastn is None:
         return scope.condition, values, _ENDLESS
-    left = max(0, count - place.offset)
-    if not left:
+    # The last so many begin where the rest of them does, so nothing before it is skipped.
+    first = await _first_of_last(connection, scope, count) if count > 0 else None
+    if first is None:
         return "false", values, 0
-    first = await _first_of_last(connection, scope, count)
-    values |= {"first": first[0], "first_id": first[1]}
-    return f"{scope.condition} AND (r.timestamp, r.id) >= (%(first)s, %(first_id)s)", values, left
+    values |= {"offset": 0, "first": first[0], "first_id": first[1]}
+    return f"{scope.condition} AND (r.timestamp, r.id) >= (%(first)s, %(first_id)s)", values, count
 
 
 async def _count(connection: Connection, scope: Scope, lastn: int | None) -> int:
@@ -227,14 +231,15 @@ async def _count(connection: Connection, scope: Scope, lastn: int | None) -> int
     return int(row[0])
 
 
-async def _first_of_last(connection: Connection, scope: Scope, lastn: int) -> tuple[datetime, int]:
-    row = await _row(
-        connection,
+async def _first_of_last(connection: Connection, scope: Scope, lastn: int) -> tuple[datetime, int] | None:
+    query = (
         f"SELECT r.timestamp, r.id FROM {_TABLE} r WHERE {scope.condition}"
-        " ORDER BY r.timestamp DESC, r.id DESC LIMIT 1 OFFSET %(before)s",
-        {**scope.values, "before": lastn - 1},
+        " ORDER BY r.timestamp DESC, r.id DESC LIMIT 1 OFFSET %(before)s"
     )
-    return row[0], row[1]
+    values = {**scope.values, "before": lastn - 1}
+    row = await (await connection.execute(query.encode(), values)).fetchone()
+    # None when they were deleted since they were counted.
+    return None if row is None else (row[0], row[1])
 
 
 async def _is_followed(connection: Connection, scope: Scope, end: tuple[datetime, int, int]) -> bool:

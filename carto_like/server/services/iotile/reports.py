@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -13,8 +14,12 @@ from psycopg.types.json import Jsonb
 from carto_like.server.pool import Connection
 
 from . import chunks
-from .recording import NewReading, record
+from .recording import NewReading, begin_streams, record
 from .slugs import StreamKey
+
+_READINGS, _EVENTS = "carto_like.iotile_stream_data", "carto_like.iotile_stream_event"
+# What tells readings of one number and moment from each other; events have nothing more.
+_VALUES = {_READINGS: "r.int_value", _EVENTS: "NULL"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,9 @@ class NewEvent:
     device_timestamp: int | None
     local_id: int
     extra_data: dict[str, Any]
+
+
+T = TypeVar("T", bound=NewReading | NewEvent)
 
 
 @dataclass(frozen=True)
@@ -89,11 +97,12 @@ async def sender_of(connection: Connection, account: int, device: int) -> Sender
 async def deliver(connection: Connection, delivery: Delivery, account: int) -> UUID:
     """Record what is new in a report, keep its file, and answer its number."""
     streamer = await _streamer(connection, delivery)
-    readings = await _news(connection, delivery.sender.device, delivery.readings)
+    device = delivery.sender.device
+    readings = await _news(connection, _READINGS, device, delivery.readings)
+    events = await _news(connection, _EVENTS, device, delivery.events)
     await record(connection, readings, account)
-    for event in delivery.events:
-        await _record_event(connection, event, account)
-    ids = [reading.local_id for reading in readings] + [event.local_id for event in delivery.events]
+    await _record_events(connection, events, account)
+    ids = [reading.local_id for reading in readings] + [event.local_id for event in events]
     await connection.execute(
         "UPDATE carto_like.iotile_streamer SET last_id = greatest(last_id, %s) WHERE id = %s",
         (delivery.last, streamer),
@@ -107,7 +116,7 @@ async def deliver(connection: Connection, delivery: Delivery, account: int) -> U
             (
                 *(streamer, delivery.first, delivery.last, min(ids, default=None), max(ids, default=None)),
                 *(delivery.sent, delivery.device_sent, delivery.report_id, delivery.extension, account),
-                delivery.sender.device,
+                device,
             ),
         )
     ).fetchone()
@@ -129,25 +138,22 @@ async def _streamer(connection: Connection, delivery: Delivery) -> int:
     return int(row[0])
 
 
-async def _news(connection: Connection, device: int, readings: list[NewReading]) -> list[NewReading]:
-    """The readings that were not recorded before.
+async def _news(connection: Connection, table: str, device: int, items: Sequence[T]) -> list[T]:
+    """The readings or events that were not recorded before.
 
     A device that was reset begins to count anew, so its number alone does not tell a reading: value and
     moment do so with it, the moment on the device's clock where the report has that.
     """
-    fresh: dict[tuple[object, ...], NewReading] = {}
-    for place, reading in enumerate(readings):
-        taken = reading.device_timestamp
-        moment = reading.moment if taken is None else None
-        identity = (reading.key.variable, reading.local_id, taken, moment, reading.int_value)
-        fresh[identity if reading.local_id else (*identity, place)] = reading
-    numbers = {(reading.key.variable, reading.local_id) for reading in readings if reading.local_id}
+    fresh: dict[tuple[object, ...], T] = {}
+    for place, item in enumerate(items):
+        fresh[_identity(item) if item.local_id else (*_identity(item), place)] = item
+    numbers = {(item.key.variable, item.local_id) for item in items if item.local_id}
     cursor = await connection.execute(
         "SELECT r.variable, r.streamer_local_id, r.device_timestamp,"
-        " CASE WHEN r.device_timestamp IS NULL THEN r.timestamp END, r.int_value"
+        f" CASE WHEN r.device_timestamp IS NULL THEN r.timestamp END, {_VALUES[table]}"
         " FROM unnest(%s::bigint[], %s::bigint[]) AS k (variable, local_id)"
-        " JOIN carto_like.iotile_stream_data r ON r.device = %s AND r.variable = k.variable"
-        " AND r.streamer_local_id = k.local_id AND r.streamer_local_id <> 0",
+        f" JOIN {table} r ON r.device = %s AND r.variable = k.variable"
+        " AND r.streamer_local_id = k.local_id AND r.streamer_local_id <> 0".encode(),
         ([variable for variable, _ in numbers], [local_id for _, local_id in numbers], device),
     )
     for row in await cursor.fetchall():
@@ -155,22 +161,21 @@ async def _news(connection: Connection, device: int, readings: list[NewReading])
     return list(fresh.values())
 
 
-async def _record_event(connection: Connection, event: NewEvent, account: int) -> None:
-    await connection.execute(
-        "INSERT INTO carto_like.iotile_stream_event (device, variable, timestamp, device_timestamp,"
-        " streamer_local_id, extra_data, created_by) SELECT %(device)s, %(variable)s, %(moment)s, %(taken)s,"
-        " %(local_id)s, %(extra)s, %(account)s WHERE %(local_id)s = 0 OR NOT EXISTS ("
-        "SELECT FROM carto_like.iotile_stream_event e"
-        " WHERE e.device = %(device)s AND e.variable = %(variable)s"
-        " AND e.streamer_local_id = %(local_id)s AND e.device_timestamp IS NOT DISTINCT FROM %(taken)s"
-        " AND (e.timestamp = %(moment)s OR %(taken)s IS NOT NULL))",
-        {
-            **event.key._asdict(),
-            "moment": event.moment,
-            "taken": event.device_timestamp,
-            "local_id": event.local_id,
-            # Not the standard library's, which writes NaN for what MessagePack brings.
-            "extra": Jsonb(event.extra_data, orjson.dumps),
-            "account": account,
-        },
-    )
+def _identity(item: NewReading | NewEvent) -> tuple[object, ...]:
+    moment = item.moment if item.device_timestamp is None else None
+    value = item.int_value if isinstance(item, NewReading) else None
+    return (item.key.variable, item.local_id, item.device_timestamp, moment, value)
+
+
+async def _record_events(connection: Connection, events: Sequence[NewEvent], account: int) -> None:
+    await begin_streams(connection, {event.key for event in events}, account)
+    columns = "device, variable, timestamp, device_timestamp, streamer_local_id, extra_data, created_by"
+    async with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY {_EVENTS} ({columns}) FROM STDIN".encode()) as sink,
+    ):
+        for event in events:
+            # Not the standard library's JSON, which writes NaN for what MessagePack brings.
+            extra = Jsonb(event.extra_data, orjson.dumps)
+            row = (event.moment, event.device_timestamp, event.local_id, extra, account)
+            await sink.write_row((*event.key, *row))
