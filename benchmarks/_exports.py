@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks._bench import Line, Runs, describe_machine, interleaved, median, report, run_task, say
 from benchmarks._measure import Cost
+from benchmarks._peer_environment import environment
 from benchmarks._platform import Platform, running
 
 _MODULE = "_export_tasks"
+_GEOPANDAS = ("geopandas", "psycopg[binary]", "pyarrow", "sqlalchemy")
 _DRIVERS = {"csv": "CSV", "geojson": "GeoJSON", "shp": "ESRI Shapefile", "gpkg": "GPKG", "kml": "KML"}
 _TARGETS = {"csv": 1.0, "geojson": 1.0, "shp": 1.5, "gpkg": 1.5, "kml": 1.5, "parquet": 1.0, "arrow": 1.0}
 _COLUMNS = "cartodb_id, the_geom, name, people, share, seen"
@@ -105,15 +106,16 @@ def main(description: str | None) -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", action="append", choices=sorted(_TARGETS), help="this format; repeatable")
-    parser.add_argument("--peer-python", type=Path, default=Path(sys.executable), help="has geopandas")
+    parser.add_argument("--peer-python", type=Path, help=f"has {', '.join(_GEOPANDAS)}; made when not given")
     options = parser.parse_args()
     if shutil.which("ogr2ogr") is None:
         parser.error("ogr2ogr is not installed (Debian: apt-get install gdal-bin)")
+    peer = options.peer_python or environment("geopandas", _GEOPANDAS)
     with running() as platform:
         say(f"Making {options.rows} rows")
         platform.sql(_TABLE.format(rows=options.rows))
         platform.sql("ANALYZE points")
-        contest = Contest(platform, str(options.peer_python))
+        contest = Contest(platform, str(peer))
         runs, lines = {}, []
         for format in options.only or _TARGETS:
             runs[format], line = compare(contest, format, options.rounds)

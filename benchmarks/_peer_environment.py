@@ -1,10 +1,11 @@
-"""A virtual environment with the original client, made once and kept in the user's cache."""
+"""Virtual environments with what is compared with, each made once and kept in the user's cache."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -22,7 +23,7 @@ def peer_python(given: str | None = None) -> str:
     Raises:
         RuntimeError: it cannot be installed, or the one given lacks it.
     """
-    python = Path(given) if given else _cached()
+    python = Path(given) if given else environment("peer", _PACKAGES)
     probe = "import importlib.metadata, carto.sql; print(importlib.metadata.version('carto'))"
     done = subprocess.run([str(python), "-c", probe], capture_output=True, text=True)
     if done.stdout.strip() != VERSION:
@@ -30,16 +31,22 @@ def peer_python(given: str | None = None) -> str:
     return str(python)
 
 
-def _cached() -> Path:
-    folder = user_cache_path("carto-like") / f"benchmark-peer-{sys.version_info[0]}.{sys.version_info[1]}"
+def environment(name: str, packages: Sequence[str]) -> Path:
+    """The interpreter of an environment that holds some packages.
+
+    Raises:
+        RuntimeError: they cannot be installed.
+    """
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    folder = user_cache_path("carto-like") / f"benchmark-{name}-{version}"
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
-        say(f"Installing carto {VERSION} into {folder}")
+        say(f"Installing {packages[0]} into {folder}")
         venv.create(folder, with_pip=True, clear=True)
         done = subprocess.run(
-            [str(python), "-m", "pip", "install", "--quiet", *_PACKAGES], capture_output=True, text=True
+            [str(python), "-m", "pip", "install", "--quiet", *packages], capture_output=True, text=True
         )
         if done.returncode != 0:
-            raise RuntimeError(f"carto {VERSION} cannot be installed: {done.stderr[-2000:]}")
+            raise RuntimeError(f"{packages[0]} cannot be installed: {done.stderr[-2000:]}")
         (folder / "complete").touch()
     return python

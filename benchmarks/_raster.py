@@ -31,6 +31,7 @@ _POINT = f"ST_SetSRID(ST_MakePoint({_PLACE}), 3857)"
 _AREA = f"ST_Buffer({_POINT}, 50 + 5000 * random(), 16)"
 _MARKERS = """#l { marker-width: 6; marker-fill: #e41a1c; marker-line-color: #fff; marker-line-width: 0.5;
 marker-allow-overlap: true; [n > 50] { marker-fill: #377eb8 } }"""
+_PLAIN = _MARKERS.replace("[n > 50] { marker-fill: #377eb8 }", "")
 _AREAS = """#l { polygon-fill: #4daf4a; polygon-opacity: 0.6; line-color: #222; line-width: 1;
 [n > 50] { line-width: 2 } }"""
 
@@ -52,14 +53,16 @@ async def _compare(dsn: str, options: argparse.Namespace) -> None:
     lines: list[Line] = []
     runs: dict[str, Runs] = {}
     renderer = Renderer(threads=2)
-    tables = [(f"points_{rows}", _POINT, _MARKERS, rows) for rows in options.points]
-    tables += [(f"areas_{rows}", _AREA, _AREAS, rows) for rows in options.areas]
+    tables = [(f"plain_{rows}", _POINT, _PLAIN, "i", rows) for rows in options.points]
+    tables += [(f"points_{rows}", _POINT, _MARKERS, "i", rows) for rows in options.points]
+    tables += [(f"scattered_{rows}", _POINT, _MARKERS, "37 * i", rows) for rows in options.points]
+    tables += [(f"areas_{rows}", _AREA, _AREAS, "i", rows) for rows in options.areas]
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        for name, shape, sheet, rows in tables:
+        for name, shape, sheet, number, rows in tables:
             say(f"Making {name}")
             await connection.execute(
-                f"CREATE TABLE {name} AS SELECT i AS id, (i % 100)::int AS n, {shape} AS the_geom_webmercator"
-                f" FROM generate_series(1, {rows}) i".encode()
+                f"CREATE TABLE {name} AS SELECT i AS id, ({number} % 100)::int AS n,"
+                f" {shape} AS the_geom_webmercator FROM generate_series(1, {rows}) i".encode()
             )
             await connection.execute(f"CREATE INDEX ON {name} USING gist (the_geom_webmercator)".encode())
             await connection.execute(f"VACUUM ANALYZE {name}".encode())
@@ -71,17 +74,7 @@ async def _compare(dsn: str, options: argparse.Namespace) -> None:
                 what = f"{name}, zoom {zoom}"
                 found = await _rounds(what, ours, peer, view, options.rounds)
                 runs[what] = found
-                mine, other = median(found, "ours"), median(found, "plugin")
-                shown = f"{int(found['ours'][0]['rows'])} rows"
-                lines.append(
-                    Line(
-                        f"{what} ({shown})",
-                        f"{mine * 1000:.0f} ms",
-                        f"{other * 1000:.0f} ms",
-                        f"{mine / other:.2f}",
-                        "1.3",
-                    )
-                )
+                lines.append(_line(f"{what} ({int(found['ours'][0]['rows'])} rows)", found))
         info = connection.info.server_version
     renderer.close()
     report("PNG tiles", describe_machine({"PostgreSQL": str(info)}), lines, {"runs": runs})
@@ -100,6 +93,19 @@ async def _rounds(what: str, ours: _Ours, peer: _Plugin, view: View, rounds: int
     return await asyncio.to_thread(interleaved, rounds, contestants)
 
 
+def _line(what: str, found: Runs) -> Line:
+    (ours, ours_cpu), (peer, peer_cpu) = (
+        (median(found, name), median(found, name, "cpu")) for name in ("ours", "plugin")
+    )
+    return Line(
+        what,
+        f"{ours * 1000:.0f} ms, CPU {ours_cpu * 1000:.0f} ms",
+        f"{peer * 1000:.0f} ms, CPU {peer_cpu * 1000:.0f} ms",
+        f"{ours / peer:.2f}, CPU {ours_cpu / peer_cpu:.2f}",
+        "1.3",
+    )
+
+
 def _view(zoom: int) -> View:
     side = 2 * _WORLD / 2**zoom
     column, row = (int((place + _WORLD) // side) for place in _CENTRE)
@@ -115,15 +121,15 @@ class _Ours:
         self._source, self._style = source, style
 
     async def __call__(self, view: View) -> dict[str, float]:
-        begun = time.perf_counter()
+        begun, cpu = time.perf_counter(), time.process_time()
         async with read_only(self._connection):
             rows = fetch(self._connection, self._source, view, self._style.columns)
             png = await self._renderer.picture([Layer(self._style, rows)], view)
-        seconds = time.perf_counter() - begun
+        seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
         box = "ST_MakeEnvelope({}, {}, {}, {}, 3857)".format(*view.buffered)
         query = f"SELECT count(*) FROM ({self._source.sql}) q WHERE the_geom_webmercator && {box}"
         cursor = await self._connection.execute(query.encode())
-        return {"seconds": seconds, "bytes": len(png), "rows": (await cursor.fetchone())[0]}
+        return {"seconds": seconds, "cpu": cpu, "bytes": len(png), "rows": (await cursor.fetchone())[0]}
 
 
 class _Plugin:
@@ -143,9 +149,10 @@ class _Plugin:
         self._map.buffer_size = 64
 
     def __call__(self, view: View) -> dict[str, float]:
-        begun = time.perf_counter()
+        begun, cpu = time.perf_counter(), time.process_time()
         image = mapnik.Image(view.width, view.height)
         self._map.zoom_to_box(mapnik.Box2d(*view.bounds))
         mapnik.render(self._map, image)
         png = image.to_string(SMALL_PNG)
-        return {"seconds": time.perf_counter() - begun, "bytes": len(png)}
+        seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
+        return {"seconds": seconds, "cpu": cpu, "bytes": len(png)}
