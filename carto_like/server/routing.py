@@ -11,7 +11,7 @@ _Place = tuple[str | None, str | None]
 
 
 class Routes:
-    """Routes in their order, looked up by fixed parts of a path: ``api`` and ``map`` in ``/api/v1/map/...``."""
+    """Routes in their order, looked up by fixed parts of paths: ``api`` and ``map`` of ``/api/v1/map``."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes: list[tuple[_Place, Route]] = []

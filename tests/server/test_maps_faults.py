@@ -15,6 +15,7 @@ from carto_like.server.maps.cache import ByteCache, SingleFlight
 from carto_like.server.maps.coordinates import Tile
 from carto_like.server.maps.layersql import Source, vector_tile
 from carto_like.server.services import mapsession, maptiles
+from carto_like.server.services.mapdrawing import Content
 from tests.conftest import MakeServer
 from tests.support.api import Api, TestAccount, make_account
 from tests.support.maps import (
@@ -167,7 +168,7 @@ def test_no_processes_are_started_to_draw_a_few_rows(master: Api, admin: psycopg
         "CREATE INDEX ON many USING gist (g)"
     )
     assert made.status_code == 200, made.text
-    (schema,) = admin.execute("SELECT schemaname FROM pg_tables WHERE tablename = 'many'").fetchone() or ("",)
+    schema = master.sql("SELECT current_schema() AS name").json()["rows"][0]["name"]
     admin.execute(f'ANALYZE "{schema}".many; SET min_parallel_table_scan_size = 0'.encode())
     source = Source(f'SELECT * FROM "{schema}".many', "g", 3857, (("n", 23),))
     sql = vector_tile([("many", source)], Tile(5, 16, 15), extent=4096, simplify=256, buffer=64)
@@ -197,12 +198,13 @@ def test_a_slow_layer_ends_in_time_and_its_place_is_free_again(make_server: Make
 
 
 def test_what_is_too_large_is_not_held(make_server: MakeServer) -> None:
-    account = make_account(make_server(map_bytes=2000))
+    account = make_account(make_server(map_bytes=2000, connections=1))
     api = Api(account.base_url, account.api_key)
     point = "ST_SetSRID(ST_MakePoint(i, 1), 3857) as the_geom_webmercator"
-    sql = f"select i as cartodb_id, {point}, repeat('x', i) as s"
+    sql = f"select i as cartodb_id, {point}, repeat('x', i % 100) as s"
     style = "#l{marker-width:4} #l::top{marker-width:2} #l[s='x']{marker-width:1}"
-    for most, status in ((1, 200), (100, 400)):
+    # Of many rows some are still on their way when it is known that they are too many.
+    for most, status in ((1, 200), (100, 400), (30_000, 400), (1, 200)):
         layer = styled_layer(f"{sql} from generate_series(1, {most}) i", style, interactivity="s")
         token = token_of(make(api, config(layer)))
         for address, text in {
@@ -256,6 +258,13 @@ def test_200_who_want_one_cold_tile_cost_one_rendering(
     assert counts == {"waiting": 200, "drawn": 1}
     assert fetch(0) == answers[0]
     assert counts["drawn"] == 1
+
+
+@pytest.mark.parametrize("size", [1, 2**18])
+def test_equal_tiles_have_equal_validators_whatever_their_size(size: int) -> None:
+    one, same, other = (asyncio.run(Content.of(letter * size, "a/b")) for letter in (b"x", b"x", b"y"))
+    assert one == same == Content(b"x" * size, "a/b")
+    assert one.etag != other.etag
 
 
 def test_a_cache_keeps_what_fits_and_was_used_last() -> None:

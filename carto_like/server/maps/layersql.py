@@ -136,13 +136,19 @@ def _attribute(name: str, oid: int) -> str:
 
 
 def attributes(source: Source, id_column: str, columns: Sequence[str], feature: str, most: int) -> str:
-    """The different rows, as JSON text, of one feature; raises ValueError for a NUL in its id."""
+    """The row of one feature as JSON text, or nothing for each of several different rows.
+
+    Raises:
+        ValueError: a NUL is in the id.
+    """
     names = ", ".join(map(quote_identifier, columns))
     found = (
         f"SELECT {names} FROM (\n{with_tokens(source.sql)}\n) AS cdbq "
         f"WHERE {quote_identifier(id_column)} = {quote_literal(feature)}"
     )
-    return f"SELECT DISTINCT row_to_json(found)::text FROM ({found}) AS found LIMIT {most}"
+    different = f"SELECT DISTINCT row_to_json(found)::text FROM ({found}) AS found LIMIT {most}"
+    # Of several only their number counts, and they may be large.
+    return f"SELECT CASE count(*) OVER () WHEN 1 THEN row ELSE '' END FROM ({different}) AS different (row)"
 
 
 def with_epochs(sql: str, columns: Sequence[tuple[str, int]]) -> str:

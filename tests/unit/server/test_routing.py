@@ -34,7 +34,6 @@ PATHS = (
         ("/files/a/b/end", 7),
         ("/other/a/b/end", 8),
         ("/api/v2/b/c/end", 8),
-        ("/", 0),
     ],
 )
 def test_the_first_route_that_fits_is_found(path: str, expected: int | None) -> None:
