@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,6 +15,7 @@ import pytest
 
 from carto_like.server.deployment import opened_platform
 from carto_like.server.jobs import tasks
+from carto_like.server.jobs.connector import QueueConnector
 from carto_like.server.jobs.task import StalledJob, Task
 from carto_like.server.platform import Platform
 from carto_like.server.postgres import PrivatePostgres
@@ -164,6 +166,59 @@ def test_a_worker_can_be_stopped_while_it_starts(queue_settings: Settings, work:
             await platform.jobs.close()
 
     # Ends only when nothing is left on the event loop that does not end.
+    asyncio.run(asyncio.wait_for(start_and_stop(), 20))
+
+
+async def forgetful(event: asyncio.Event) -> None:
+    """Wait for an event; a cancellation ends the wait and is forgotten, as wait_for() of 3.11 may do."""
+    with suppress(asyncio.CancelledError):
+        await event.wait()
+
+
+@pytest.mark.parametrize("place", ["open_async", "execute_query_one_async"])
+def test_a_worker_stops_although_its_queue_forgot_that_it_was_cancelled(
+    queue_settings: Settings, work: Work, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    async def start_and_stop() -> None:
+        here, reached, never = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        real = getattr(QueueConnector, place)
+
+        async def forgets(*args: Any, **kwargs: Any) -> Any:
+            # Other servers of this process have workers, too, on loops of theirs.
+            if asyncio.get_running_loop() is here:
+                reached.set()
+                await forgetful(never)
+            return await real(*args, **kwargs)
+
+        monkeypatch.setattr(QueueConnector, place, forgets)
+        async with opened_platform(queue_settings) as platform:
+            platform.start_worker()
+            await reached.wait()
+            monkeypatch.undo()
+            await platform.jobs.close()
+
+    asyncio.run(asyncio.wait_for(start_and_stop(), 20))
+
+
+def test_a_worker_stops_although_its_upkeep_forgot_that_it_was_cancelled(
+    queue_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def start_and_stop() -> None:
+        reached, never = asyncio.Event(), asyncio.Event()
+
+        async def tidy(platform: Platform) -> None:
+            if not reached.is_set():
+                reached.set()
+                await forgetful(never)
+
+        work = Work()
+        task = Task("probe", "import", work.run, work.recover, tidy=tidy)
+        monkeypatch.setattr(tasks, "TASKS", {"probe": task})
+        async with opened_platform(queue_settings) as platform:
+            platform.start_worker()
+            await reached.wait()
+            await platform.jobs.close()
+
     asyncio.run(asyncio.wait_for(start_and_stop(), 20))
 
 

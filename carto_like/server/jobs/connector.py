@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 
+import anyio
 from procrastinate import PsycopgConnector
 from procrastinate.connector import Notify
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -65,6 +65,7 @@ async def _look_when_due(due: asyncio.Event, look: Callable[[], Awaitable[None]]
             due.clear()
             await look()
             await asyncio.sleep(_LEAST_PAUSE)
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(due.wait(), pause)
+            # Not asyncio.wait_for(), which may forget that this task is cancelled.
+            with anyio.move_on_after(pause):
+                await due.wait()
                 break

@@ -16,6 +16,7 @@ import psycopg_pool
 from procrastinate import App, BaseRetryStrategy, RetryDecision
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import DeleteJobCondition, Job
+from procrastinate.worker import Worker as QueueWorker
 
 from carto_like.server.errors import Problem
 
@@ -55,6 +56,7 @@ class Worker:
         self._platform = platform
         self._tasks = tasks
         self._limits = platform.settings.limits
+        self._queue: QueueWorker | None = None
         self._work: asyncio.Task[None] | None = None
         self._upkeep: asyncio.Task[None] | None = None
         self._closing = False
@@ -66,12 +68,15 @@ class Worker:
 
     async def close(self) -> None:
         """Stop: running jobs have ``job_drain`` seconds to finish before they are put back."""
+        # Told as well as cancelled: in Python 3.10 and 3.11 asyncio.wait_for(), on which the pool's waits
+        # rest, forgets a cancellation that comes together with what it waits for.
         self._closing = True
+        if self._queue is not None:
+            self._queue.stop()  # type: ignore[no-untyped-call]
         for task in (self._upkeep, self._work):
             if task is not None:
                 task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+                await asyncio.wait({task})
 
     async def _forever(self, work: Callable[[], Awaitable[None]]) -> None:
         while not self._closing:
@@ -94,7 +99,8 @@ class Worker:
         # Not its context manager, which leaves the pool open when opening it is interrupted.
         try:
             await app.open_async()
-            await app.run_worker_async(
+            self._queue = QueueWorker(
+                app,
                 # Not those of a newer version, which this one could only fail.
                 queues=sorted({task.queue for task in self._tasks.values()}),
                 concurrency=limits.job_concurrency,
@@ -103,9 +109,12 @@ class Worker:
                 install_signal_handlers=False,
                 update_heartbeat_interval=limits.job_heartbeat,
                 stalled_worker_timeout=limits.job_stalled_after,
-                delete_jobs=DeleteJobCondition.ALWAYS.value,
+                delete_jobs=DeleteJobCondition.ALWAYS,
             )
+            if not self._closing:
+                await self._queue.run()  # type: ignore[no-untyped-call]
         finally:
+            self._queue = None
             await app.close_async()
 
     async def _run(self, task: Task, *, account_id: str, **arguments: Any) -> None:
@@ -135,7 +144,7 @@ class Worker:
                 return
 
     async def _keep_up(self) -> None:
-        while True:
+        while not self._closing:
             while await recover_stalled(self._platform, self._tasks, self._limits.job_stalled_after):
                 pass
             for task in self._tasks.values():
