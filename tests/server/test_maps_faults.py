@@ -41,6 +41,10 @@ ODD = {
     "infinite": "ST_MakePoint('Infinity', 1)",
     "an infinite line": "ST_MakeLine(ST_MakePoint(0, 0), ST_MakePoint('Infinity', '-Infinity'))",
     "mixed": "'GEOMETRYCOLLECTION(POINT(1 1), LINESTRING(0 0, 500000 500000))'",
+    "a line through no number": "'LINESTRING(0 0, 100 NaN, 500000 600000)'",
+    "an area round no number": "'POLYGON((0 0, 100 NaN, 500000 600000, 0 0))'",
+    "a long curve": "(select 'CIRCULARSTRING(' || string_agg(i * 9000 || ' ' || i % 2 * 9000, ',') || ')' "
+    "from generate_series(0, 100) i)",
     "a curve": "'CIRCULARSTRING(0 0, 500000 500000, 1000000 0)'",
     "a multipoint": "'MULTIPOINT(1 1, 2 2)'",
     "huge": "'POINT(1e300 1e300)'",
@@ -66,7 +70,11 @@ def test_odd_geometries_do_not_keep_others_from_the_map(master: Api, name: str) 
         f"select 1 as cartodb_id, {odd} as the_geom_webmercator union all "
         "select 2, ST_SetSRID(ST_MakePoint(5, 5), 3857)"
     )
-    style = "#l{marker-width:4; line-color:#f00; polygon-fill:#0f0}"
+    style = (
+        "#l{marker-width:4; marker-placement:line; marker-allow-overlap:true; line-color:#f00; "
+        "polygon-fill:#0f0; text-name:[cartodb_id]; text-face-name:'DejaVu Sans Book'; text-placement:line; "
+        "text-spacing:9}"
+    )
     token = token_of(make(master, config(styled_layer(sql, style, interactivity="cartodb_id"))))
     for address in ("0/0/0.mvt", "9/256/255.mvt"):
         found = read_tile(tile(master, token, address).content)["layer0"].features
@@ -74,6 +82,53 @@ def test_odd_geometries_do_not_keep_others_from_the_map(master: Api, name: str) 
     for address in ("0/0/0.png", "0/9/256/255.grid.json"):
         response = tile(master, token, address)
         assert response.status_code == 200, response.text
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        "#l{line-width:2; line-clip:false; line-dasharray:1,1}",
+        "#l{marker-width:2; marker-placement:line; marker-spacing:1; marker-clip:false; "
+        "marker-allow-overlap:true}",
+    ],
+)
+def test_long_lines_are_drawn_as_soon_as_short_ones(master: Api, style: str) -> None:
+    """Dashes and markers along the equator at the deepest zoom would be thousands of millions."""
+    shapes = [
+        "ST_MakeLine(ST_MakePoint(-2e7, 0), ST_MakePoint(2e7, 1e-9))",
+        "ST_MakeEnvelope(-2e7, -2e7, 0, 2e7)",
+        *(odd for name, odd in ODD.items() if name != "empty"),
+    ]
+    rows = [f"select {n} as n, ST_SetSRID({shape}::geometry, 3857) as g" for n, shape in enumerate(shapes)]
+    sql = f"select n, g as the_geom_webmercator from ({' union all '.join(rows)}) as odd"
+    token = token_of(make(master, config(styled_layer(sql, style))))
+    response = tile(master, token, "28/134217728/134217728.png")
+    assert response.status_code == 200, response.text
+    empty = tile(master, token, "28/134217000/134217000.png")
+    assert (empty.status_code, len(empty.content) < len(response.content)) == (200, True)
+
+
+@pytest.mark.parametrize("name", ["a curve", "a long curve"])
+def test_curves_are_drawn(master: Api, name: str) -> None:
+    sql = f"select ST_SetSRID(shape::geometry, 3857) as g from (select {ODD[name]}) as s (shape)"
+    token = token_of(make(master, config(styled_layer(sql, "#l{line-width:3}", geom_column="g"))))
+    drawn, empty = (tile(master, token, f"5/{place}.png") for place in ("16/15", "0/0"))
+    assert (drawn.status_code, empty.status_code) == (200, 200), drawn.text
+    assert drawn.content != empty.content
+
+
+@pytest.mark.parametrize("name", ["mvt", "found", "cdbq", "near"])
+def test_a_column_may_have_any_name(master: Api, name: str) -> None:
+    sql = f"select 7 as cartodb_id, 'x'::text as {name}, ST_SetSRID(ST_MakePoint(1, 1), 3857) as g"
+    exposed = {"id": "cartodb_id", "columns": [name]}
+    counted = {"sample": {"num_rows": 1, "include_columns": [name]}}
+    layer = vector_layer(sql, geom_column="g", attributes=exposed, metadata=counted)
+    made = make(master, config(layer))
+    token = token_of(made)
+    assert made.json()["metadata"]["layers"][0]["meta"]["stats"]["sample"] == [{name: "x"}]
+    features = read_tile(tile(master, token, "0/0/0.mvt").content)["layer0"].features
+    assert features == [{"cartodb_id": 7, name: "x"}]
+    assert tile(master, token, "0/attributes/7").json() == {name: "x"}
 
 
 def test_what_is_no_map_is_refused(master: Api) -> None:

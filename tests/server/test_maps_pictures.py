@@ -124,6 +124,27 @@ def test_case_28_a_grid_tells_what_lies_where(anyone: Api) -> None:
     assert message(tile(anyone, bare, "0/0/0/0.grid.json")) == (400, "Tileset has no interactivity")
 
 
+def test_a_grid_and_a_label_show_values_as_postgresql_writes_them(anyone: Api) -> None:
+    """Python has no such dates, and other words for the rest."""
+    values = {
+        "soon": ("'infinity'::timestamp", "infinity"),
+        "long_ago": ("'0044-03-15 BC'::date", "0044-03-15 BC"),
+        "midnight": ("'24:00'::time", "24:00:00"),
+        "thing": ("""'{"a": true}'::jsonb""", '{"a": true}'),
+        "list": ("array[1, 2]", "{1,2}"),
+        "half": ("0.5::numeric", 0.5),
+        "yes": ("true", True),
+        "count": ("3", 3),
+    }
+    columns = ", ".join(f"{sql} as {name}" for name, (sql, _) in values.items())
+    sql = f"select {columns}, 1 as cartodb_id, ST_SetSRID(ST_MakePoint(0, 0), 3857) as the_geom_webmercator"
+    style = "#l[soon='infinity']" + DOT[2:]
+    token = token_of(make(anyone, config(styled_layer(sql, style, interactivity=[*values]))))
+    found = tile(anyone, token, "0/0/0/0.grid.json").json()
+    assert found["data"]["1"] == {name: value for name, (_, value) in values.items()}
+    assert pixel(picture(tile(anyone, token, "0/0/0.png")), 128, 128) == RED
+
+
 def test_case_32_plain_layers_are_one_color(anyone: Api) -> None:
     plain = {"type": "plain", "options": {"color": [255, 0, 0]}}
     token = token_of(make(anyone, config(plain)))

@@ -100,10 +100,21 @@ def test_a_tile_is_sent_again_when_it_has_changed(api: Api, owner: Api) -> None:
     assert b"ash" in changed.content
 
 
-@pytest.mark.parametrize("place", ["0/0/1", "1/2/0", "23/0/0", "99/0/0"])
+@pytest.mark.parametrize(
+    "place",
+    ["0/0/1", "1/2/0", "23/0/0", "99/0/0", "9" * 5000 + "/0/0", "0/0/" + "9" * 5000, "0/-1/0"],
+    ids=["south", "east", "deep", "deeper", "no zoom", "no row", "west"],
+)
 def test_tiles_outside_of_the_world(api: Api, owner: Api, place: str) -> None:
     make_dataset(api, "trees")
     assert owner.get(f"dataset/trees/{place}.mvt").status_code == 404
+
+
+def test_a_column_may_be_called_as_the_tile(api: Api, owner: Api) -> None:
+    make_dataset(api, "floors", "tile text", "('oak', CDB_LatLng(10, 20))")
+    answer = owner.get("dataset/floors/0/0/0.mvt")
+    assert answer.status_code == 200, answer.text
+    assert b"oak" in answer.content
 
 
 def test_an_empty_tile(api: Api, owner: Api) -> None:

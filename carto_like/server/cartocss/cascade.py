@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from . import tree
 from .conditions import MAX_ZOOM, Conditions, Scalar
+from .matching import trouble_with
 from .problem import CartoCssError, fail
 from .values import Evaluator
 
@@ -96,6 +97,10 @@ class Cascade:
         scalar = self._scalar(condition, value)
         if condition.sign == "=~" and not isinstance(scalar, str):
             fail(self._text, condition.position, "=~ takes a regular expression in quotes")
+        trouble = trouble_with(scalar) if condition.sign == "=~" and isinstance(scalar, str) else None
+        if trouble:
+            text = f"the regular expression of [{condition.column}] may take too long: {trouble}"
+            fail(self._text, condition.position, text)
         if condition.column == _GEOMETRY and scalar not in (1.0, 2.0, 3.0):
             fail(self._text, condition.position, f"{_GEOMETRY} is 1 (point), 2 (line) or 3 (polygon)")
         return Conditions(frozenset({(condition.column, condition.sign, scalar)}))

@@ -35,6 +35,7 @@ class MapnikStyle:
         points_join: whether points with the same attributes look the same as one feature of many points.
         tests: of columns that filters alone read, all that they are compared with, where that is numbers, or
             texts that they are equal to or not.
+        repeats: whether something is drawn again and again along lines, however far they go.
     """
 
     xml: str
@@ -44,6 +45,7 @@ class MapnikStyle:
     in_turn: bool = False
     points_join: bool = False
     tests: Mapping[str, frozenset[float] | frozenset[str]] = field(default_factory=dict, hash=False)
+    repeats: bool = False
 
 
 def compile_style(cartocss: str, layer: str = "layer") -> MapnikStyle:
@@ -92,6 +94,7 @@ def _compiled(cartocss: str, layer: str) -> MapnikStyle:
         in_turn=len(names) < 2 and not any(_blends(element) for element in root.iter()),
         points_join=all(_is_drawn_by_point(element) for element in root.iter()),
         tests=_told_apart({test for test in tests if test[0] not in {*writer.columns, GEOMETRY_TYPE}}),
+        repeats=any(_repeats(element) for element in root.iter()),
     )
 
 
@@ -114,6 +117,12 @@ def _blends(element: ET.Element) -> bool:
     """Whether this makes more of a picture than a feature laid over those before it."""
     whole = {"opacity", "image-filters", "direct-image-filters"} & element.attrib.keys()
     return "comp-op" in element.attrib or (element.tag == "Style" and bool(whole))
+
+
+def _repeats(element: ET.Element) -> bool:
+    """Whether this goes along lines, and takes the longer the longer they are, also out of sight."""
+    is_whole = element.get("clip") == "false"
+    return element.get("placement") == "line" or ("stroke-dasharray" in element.attrib and is_whole)
 
 
 def _is_drawn_by_point(element: ET.Element) -> bool:

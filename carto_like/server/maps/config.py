@@ -169,7 +169,7 @@ def _check_mapnik(layer: Layer) -> None:
         if options.get(name) is not None and not isinstance(options[name], str):
             raise wrong(f"Invalid {name} for layer {index}: it must be text")
     srid = options.get("srid", 3857)
-    if not isinstance(srid, int) or not 0 <= srid < 2**31:
+    if not _is_integer(srid) or not 0 <= srid < 2**31:
         raise wrong(f"Invalid srid for layer {index}: it must be a number of a reference system")
     _check_columns(layer, wrong)
 

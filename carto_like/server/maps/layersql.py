@@ -123,7 +123,7 @@ def _layer(name: str, source: Source, tile: Tile, extent: int, simplify: int, bu
     # condition, the planner would have several processes read a whole table rather than one use its index.
     near = f"SELECT {read} {source.reading(tile, tile.bounds(buffer))} OFFSET 0"
     return (
-        f"SELECT ST_AsMVT(mvt, {quote_literal(name)}, {extent}, {quote_literal(source.geom_column)}) "
+        f"SELECT ST_AsMVT(mvt.*, {quote_literal(name)}, {extent}, {quote_literal(source.geom_column)}) "
         f"FROM (SELECT {drawn} FROM ({near}) AS near) AS mvt"
     )
 
@@ -146,7 +146,7 @@ def attributes(source: Source, id_column: str, columns: Sequence[str], feature: 
         f"SELECT {names} FROM (\n{with_tokens(source.sql)}\n) AS cdbq "
         f"WHERE {quote_identifier(id_column)} = {quote_literal(feature)}"
     )
-    different = f"SELECT DISTINCT row_to_json(found)::text FROM ({found}) AS found LIMIT {most}"
+    different = f"SELECT DISTINCT row_to_json(found.*)::text FROM ({found}) AS found LIMIT {most}"
     # Of several only their number counts, and they may be large.
     return f"SELECT CASE count(*) OVER () WHEN 1 THEN row ELSE '' END FROM ({different}) AS different (row)"
 

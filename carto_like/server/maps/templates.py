@@ -12,6 +12,8 @@ from .problems import bad
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _PLACEHOLDER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+# An index holds no name of thousands of characters.
+_LONGEST_NAME = 1000
 _CREDENTIALS = ("api_key", "map_key")
 
 
@@ -29,6 +31,8 @@ def read_template(given: Mapping[str, Any]) -> dict[str, Any]:
         raise bad("Missing template name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise bad(f"Invalid characters in template name '{name}'")
+    if len(name) > _LONGEST_NAME:
+        raise bad(f"The template name has {len(name)} characters, more than {_LONGEST_NAME}")
     _check_layers(template.get("layergroup"))
     placeholders = template.setdefault("placeholders", {})
     _check_placeholders(placeholders)

@@ -34,8 +34,11 @@ _PRINTED_PIXEL = 0.00028
 _TOKEN = re.compile(r"!(bbox|pixel_width|pixel_height|scale_denominator)!")
 # Shapes of fewer points than these hold are read faster than they are made simpler.
 _MANY_BYTES = 512
+_POINT_BYTES = 32
 # A tenth of a pixel makes no picture different.
 _TOLERANCE = 0.1
+# Pixels beyond the picture: what begins there at another place begins at another one here, too.
+_FAR = 4096
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,9 @@ class Source:
     Attributes:
         bare: whether the geometries do not name their SRID themselves.
         box: in that system, in which all rows in view lie; None when that is not known.
+        texts: columns that are read as PostgreSQL writes them: Python lacks some of their values.
+        cut: whether shapes end far outside of the picture, however far they really go, and lines that have no
+            length, as of one place that is no number, are left out.
     """
 
     sql: str
@@ -52,6 +58,8 @@ class Source:
     srid: int = 3857
     bare: bool = False
     box: Bounds | None = None
+    texts: frozenset[str] = frozenset()
+    cut: bool = False
 
 
 def substitute(sql: str, view: View) -> str:
@@ -72,7 +80,8 @@ def statement(source: Source, view: View, columns: Iterable[str]) -> str:
     # The line break ends a comment at the end of the layer's SQL.
     inner = f"({substitute(without_semicolon(source.sql), view)}\n) AS cdbq"
     moved = in_mercator(name, source.srid, bare=source.bare)
-    wanted = ", ".join([_shape(name, moved, view), *map(quote_identifier, columns)])
+    values = [quote_identifier(each) + ("::text" if each in source.texts else "") for each in columns]
+    wanted = ", ".join([_shape(name, moved, view, cut=source.cut), *values])
     condition = near(name, source.srid, view.buffered, bare=source.bare, box=source.box)
     return f"SELECT {wanted} FROM {inner} WHERE {condition}"
 
@@ -148,7 +157,21 @@ def _weight(result: PGresult, rows: Sequence[Any], column: int) -> int:
     return sum(len(result.get_value(row, column) or b"") for row in range(len(rows)))
 
 
-def _shape(name: str, shape: str, view: View) -> str:
+def _shape(name: str, shape: str, view: View, *, cut: bool) -> str:
     tolerance = min(view.pixel) * _TOLERANCE / view.scale
-    simple = f"ST_Simplify({shape}, {tolerance!r}, true)"
-    return f"ST_AsBinary(CASE WHEN pg_column_size({name}) > {_MANY_BYTES} THEN {simple} ELSE {shape} END)"
+    size = f"pg_column_size({name})"
+    # Mapnik knows no curves, and what is no longer than a point is none.
+    straight = f"ST_CurveToLine({shape})"
+    drawn = (
+        f"CASE WHEN {size} > {_MANY_BYTES} THEN ST_Simplify({straight}, {tolerance!r}, true) "
+        f"WHEN {size} > {_POINT_BYTES} THEN {straight} ELSE {shape} END"
+    )
+    if cut:
+        far = envelope(view.grown(_FAR))
+        # Mapnik would go along what has no length for ever. PostgreSQL has NaN above all other numbers.
+        has_end = f"ST_Length({shape}) + ST_Perimeter({shape}) < 'Infinity'"
+        drawn = (
+            f"CASE WHEN ST_Dimension({shape}) = 0 THEN {shape} WHEN {has_end} THEN "
+            f"CASE WHEN {shape} @ {far} THEN {drawn} ELSE ST_ClipByBox2D({drawn}, {far}) END END"
+        )
+    return f"ST_AsBinary({drawn})"

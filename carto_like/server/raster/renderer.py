@@ -60,8 +60,12 @@ class View:
     @property
     def buffered(self) -> Bounds:
         """The bounds with the buffer around them."""
+        return self.grown(self.buffer)
+
+    def grown(self, pixels: float) -> Bounds:
+        """The bounds with so many pixels around them."""
         west, south, east, north = self.bounds
-        across, up = (side * self.buffer for side in self.pixel)
+        across, up = (side * pixels for side in self.pixel)
         return west - across, south - up, east + across, north + up
 
     def check(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from urllib.parse import quote, urlsplit
 
@@ -27,6 +28,8 @@ from carto_like.server.vizapi.bodies import read_body
 
 Handler = Callable[[Request], Awaitable[Response]]
 
+# Tiles' numbers have fewer; Python refuses to read numbers of thousands of digits.
+_DIGITS = re.compile(r"[0-9]{1,18}")
 _SEE_OTHER = 303
 _PERMANENT = 308
 
@@ -38,9 +41,7 @@ def routes(platform: Platform) -> list[Route]:
         Route("/api/v1/page_links", answering(pages.link), methods=["POST"]),
         Route("/enter", _explained(pages.enter), methods=["GET"]),
         Route("/leave", _explained(pages.leave), methods=["POST"]),
-        Route(
-            "/dataset/{name:path}/{z:int}/{x:int}/{y:int}.mvt", answering(pages.dataset_tile), methods=["GET"]
-        ),
+        Route("/dataset/{name:path}/{z}/{x}/{y}.mvt", answering(pages.dataset_tile), methods=["GET"]),
         Route("/dataset/{name:path}", _explained(pages.dataset), methods=["GET"]),
         Route("/map/{name:path}", _explained(pages.map), methods=["GET"]),
         Route("/", _explained(pages.home), methods=["GET"]),
@@ -164,9 +165,11 @@ class _Pages:
     async def dataset_tile(self, request: Request) -> Response:
         account = account_of(request)
         is_owner = await self._sessions.master_key(request, account) is not None
-        place = request.path_params
-        preview = self._preview(account, place["name"], is_owner=is_owner)
-        content = await preview.tile(place["z"], place["x"], place["y"])
+        name, *place = (request.path_params[part] for part in ("name", "z", "x", "y"))
+        if not all(_DIGITS.fullmatch(part) for part in place):
+            raise Problem(404, f"There is no tile {'/'.join(place)}.")
+        preview = self._preview(account, name, is_owner=is_owner)
+        content = await preview.tile(*map(int, place))
         return tile_answer(request, content)
 
     def _preview(self, account: Account, name: str, *, is_owner: bool) -> Preview:

@@ -14,6 +14,7 @@ import psycopg
 from carto_like.server import raster
 from carto_like.server.maps.config import Layer
 from carto_like.server.maps.coordinates import Bounds, Tile
+from carto_like.server.maps.layersql import MVT_TYPES
 from carto_like.server.maps.plain import plain_style
 from carto_like.server.maps.problems import RENDER_TIMEOUT, MapProblem, bad, told
 from carto_like.server.platform import Platform
@@ -129,4 +130,6 @@ class Drawing:
 
     async def _source(self, plan: LayerPlan, tile: Tile, canvas: raster.View) -> raster.Source:
         source = await self._boxes.source_for(plan, tile, canvas.buffered)
-        return raster.Source(source.sql, source.geom_column, source.srid, source.bare, source.box)
+        texts = frozenset(name for name, oid in source.columns if oid not in MVT_TYPES)
+        cut = plan.style is not None and plan.style.repeats
+        return raster.Source(source.sql, source.geom_column, source.srid, source.bare, source.box, texts, cut)

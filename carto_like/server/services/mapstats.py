@@ -117,7 +117,7 @@ def _names(source: Source, types: Set[int]) -> list[str]:
 
 
 def _gathered(query: str) -> str:
-    return f"SELECT coalesce(json_agg(row_to_json(found)), '[]') FROM ({query}) AS found"
+    return f"SELECT coalesce(json_agg(row_to_json(found.*)), '[]') FROM ({query}) AS found"
 
 
 def _number(plan: LayerPlan, given: Mapping[str, Any], name: str, default: int, most: int) -> int:

@@ -45,7 +45,7 @@ _UNSHOWN = frozenset({"geometry", "geography", "raster", "bytea"})
 _NUMBERS = frozenset({"int2", "int4", "int8", "float4", "float8", "numeric", "bool"})
 
 _TILE = sql.SQL(
-    """SELECT ST_AsMVT(tile, {layer}, {extent}, {shape_name}) FROM (
+    """SELECT ST_AsMVT(tile.*, {layer}, {extent}, {shape_name}) FROM (
     SELECT ST_AsMVTGeom(t.the_geom_webmercator, ST_TileEnvelope({z}, {x}, {y}), {extent}, {buffer}) AS {shape}
            {columns}
     FROM {table} t {sample}
