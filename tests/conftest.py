@@ -80,6 +80,20 @@ def make_server(settings: Settings) -> Iterator[MakeServer]:
         server.stop()
 
 
+@pytest.fixture(scope="module")
+def owner_account(platform_server: RunningServer) -> TestAccount:
+    """A user whom the tests of one file share."""
+    return make_account(platform_server)
+
+
+@pytest.fixture(scope="module")
+def owner_api(owner_account: TestAccount) -> Iterator[Api]:
+    """Requests as the shared user, with the master key."""
+    client = Api(owner_account.base_url, owner_account.api_key)
+    yield client
+    client.session.close()
+
+
 @pytest.fixture
 def account(platform_server: RunningServer) -> TestAccount:
     """A fresh user."""

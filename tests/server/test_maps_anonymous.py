@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
 
-from tests.support.api import Api, TestAccount, make_account
+from tests.support.api import Api, TestAccount
 from tests.support.maps import (
     MAP,
     S,
     V,
     config,
     make,
+    make_points,
     message,
     read_tile,
     styled_layer,
@@ -24,29 +24,16 @@ from tests.support.maps import (
     token_of,
     vector_layer,
 )
-from tests.support.server import RunningServer
 
 
 @pytest.fixture(scope="module")
-def owner_account(platform_server: RunningServer) -> TestAccount:
-    return make_account(platform_server)
-
-
-@pytest.fixture(scope="module")
-def master(owner_account: TestAccount) -> Iterator[Api]:
+def master(owner_api: Api) -> Api:
     """An account with the public points t, the private points p, and a public table with a date."""
-    api = Api(owner_account.base_url, owner_account.api_key)
     for name in ("t", "p", "dated"):
-        made = api.sql(
-            f"CREATE TABLE {name} (name text, v numeric, at timestamptz, the_geom geometry(Point, 4326));"
-            f"SELECT CDB_CartodbfyTable('{name}');"
-            f"INSERT INTO {name} (name, v, at, the_geom) SELECT 'n' || i, i, now(), "
-            "ST_SetSRID(ST_MakePoint(10 * i, 10), 4326) FROM generate_series(1, 5) i"
-        )
-        assert made.status_code == 200, made.text
-    assert api.sql("GRANT SELECT ON t, dated TO publicuser").status_code == 200
-    yield api
-    api.session.close()
+        columns = "name text, v numeric, at timestamptz"
+        make_points(owner_api, name, columns=columns, values="'n' || i, i, now()")
+    assert owner_api.sql("GRANT SELECT ON t, dated TO publicuser").status_code == 200
+    return owner_api
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -52,15 +51,8 @@ ODD = {
 
 
 @pytest.fixture(scope="module")
-def owner_account(platform_server: RunningServer) -> TestAccount:
-    return make_account(platform_server)
-
-
-@pytest.fixture(scope="module")
-def master(owner_account: TestAccount) -> Iterator[Api]:
-    api = Api(owner_account.base_url, owner_account.api_key)
-    yield api
-    api.session.close()
+def master(owner_api: Api) -> Api:
+    return owner_api
 
 
 @pytest.mark.parametrize("name", sorted(ODD))

@@ -18,6 +18,7 @@ from tests.support.maps import (
     STYLE,
     config,
     make,
+    make_points,
     message,
     read_tile,
     styled_layer,
@@ -30,22 +31,10 @@ from tests.support.server import RunningServer
 
 
 @pytest.fixture(scope="module")
-def owner_account(platform_server: RunningServer) -> TestAccount:
-    return make_account(platform_server)
-
-
-@pytest.fixture(scope="module")
-def master(owner_account: TestAccount) -> Iterator[Api]:
+def master(owner_api: Api) -> Api:
     """An account with the private points t."""
-    api = Api(owner_account.base_url, owner_account.api_key)
-    made = api.sql(
-        "CREATE TABLE t (name text, the_geom geometry(Point, 4326)); SELECT CDB_CartodbfyTable('t');"
-        "INSERT INTO t (name, the_geom) SELECT 'n' || i, ST_SetSRID(ST_MakePoint(10 * i, 10), 4326) "
-        "FROM generate_series(1, 5) i"
-    )
-    assert made.status_code == 200, made.text
-    yield api
-    api.session.close()
+    make_points(owner_api, "t")
+    return owner_api
 
 
 @pytest.fixture

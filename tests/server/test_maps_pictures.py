@@ -13,7 +13,7 @@ import requests
 
 from carto_like.server.maps.pictures import Pictures
 from carto_like.server.services import mapextents
-from tests.support.api import Api, TestAccount, make_account
+from tests.support.api import Api
 from tests.support.maps import (
     MAP,
     NAMED,
@@ -21,6 +21,7 @@ from tests.support.maps import (
     V,
     config,
     make,
+    make_points,
     message,
     styled_layer,
     template,
@@ -36,23 +37,12 @@ DOT = "#l{marker-width:40; marker-fill:#f00; marker-line-width:0; marker-allow-o
 
 
 @pytest.fixture(scope="module")
-def owner_account(platform_server: RunningServer) -> TestAccount:
-    return make_account(platform_server)
-
-
-@pytest.fixture(scope="module")
-def anyone(owner_account: TestAccount) -> Iterator[Api]:
+def anyone(owner_api: Api) -> Api:
     """No key; the account has the public points t, the first of them at 0, 0."""
-    api = Api(owner_account.base_url, owner_account.api_key)
-    made = api.sql(
-        "CREATE TABLE t (name text, the_geom geometry(Point, 4326)); SELECT CDB_CartodbfyTable('t');"
-        "INSERT INTO t (name, the_geom) SELECT 'n' || i, ST_SetSRID(ST_MakePoint(20 * i, 0), 4326) "
-        "FROM generate_series(0, 4) i; GRANT SELECT ON t TO publicuser"
-    )
-    assert made.status_code == 200, made.text
-    assert api.post(NAMED, json=template()).status_code == 200
-    yield api.anonymous
-    api.session.close()
+    make_points(owner_api, "t", "20 * (i - 1), 0", values="'n' || i - 1")
+    assert owner_api.sql("GRANT SELECT ON t TO publicuser").status_code == 200
+    assert owner_api.post(NAMED, json=template()).status_code == 200
+    return owner_api.anonymous
 
 
 def picture(response: requests.Response, kind: str = "image/png") -> Any:
@@ -195,21 +185,19 @@ def test_case_41_a_picture_of_a_template_and_its_preview(anyone: Api) -> None:
 
 
 @pytest.fixture
-def preview(anyone: Api, owner_account: TestAccount) -> Iterator[Preview]:
+def preview(anyone: Api, owner_api: Api) -> Iterator[Preview]:
     """Stores a template with a view, and fetches its picture."""
-    master = Api(owner_account.base_url, owner_account.api_key)
     layers = [styled_layer("select * from t where cartodb_id >= <%= id %>", DOT) for _ in range(2)]
     given = {**template("viewed"), "layergroup": config(layers[0], {**layers[1], "id": "second"})}
-    assert master.post(NAMED, json=given).status_code == 200
+    assert owner_api.post(NAMED, json=given).status_code == 200
 
     def fetch(view: Any = None, **params: Any) -> requests.Response:
         changed = {**given, "view": view} if view else given
-        assert master.put(f"{NAMED}/viewed", json=changed).status_code == 200
+        assert owner_api.put(f"{NAMED}/viewed", json=changed).status_code == 200
         return anyone.get(f"{MAP}/static/named/viewed/300/200.png", params=params)
 
     yield fetch
-    assert master.delete(f"{NAMED}/viewed").status_code == 204
-    master.session.close()
+    assert owner_api.delete(f"{NAMED}/viewed").status_code == 204
 
 
 def test_a_preview_without_a_view_shows_where_the_data_is(

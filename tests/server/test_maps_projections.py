@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import mapnik
@@ -13,7 +12,7 @@ from carto_like.server.maps.coordinates import Tile
 from carto_like.server.maps.layersql import Source
 from carto_like.server.services.mapboxes import Boxes
 from carto_like.server.services.mapplans import LayerPlan
-from tests.support.api import Api, TestAccount, make_account
+from tests.support.api import Api
 from tests.support.maps import (
     config,
     make,
@@ -33,12 +32,7 @@ QUARTERS = ["1/0/0", "1/1/0", "1/0/1", "1/1/1"]
 
 
 @pytest.fixture(scope="module")
-def owner_account(platform_server: RunningServer) -> TestAccount:
-    return make_account(platform_server)
-
-
-@pytest.fixture(scope="module")
-def master(owner_account: TestAccount) -> Iterator[Api]:
+def master(owner_api: Api) -> Api:
     """Tables with a column g in some system, each of them with the same in metres beside it.
 
     ``world`` is in degrees; ``country`` has 400 points from 5 to 12 degrees east in EPSG:32632; ``pole``
@@ -54,16 +48,14 @@ def master(owner_account: TestAccount) -> Iterator[Api]:
         "pole": "SELECT ST_Transform(ST_SetSRID(ST_MakePoint(i, -70), 4326), 3031) "
         "FROM generate_series(-179, 179, 10) i",
     }
-    api = Api(owner_account.base_url, owner_account.api_key)
     for name, rows in tables.items():
-        made = api.sql(
+        made = owner_api.sql(
             f"CREATE TABLE {name} AS SELECT row_number() OVER ()::int AS cartodb_id, g, "
             "CDB_TransformToWebmercator(CASE ST_SRID(g) WHEN 0 THEN ST_SetSRID(g, 4326) ELSE g END) "
             f"AS metres FROM ({rows}) AS rows (g); CREATE INDEX ON {name} USING gist (g)"
         )
         assert made.status_code == 200, made.text
-    yield api
-    api.session.close()
+    return owner_api
 
 
 def token_for(

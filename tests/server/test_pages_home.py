@@ -11,8 +11,10 @@ import pytest
 import requests
 
 from carto_like.server.pages.sessions import COOKIE, Sessions
+from carto_like.server.services.mapstore import MapStore
 from tests.conftest import MakeServer
 from tests.support.api import Api, TestAccount, make_account
+from tests.support.maps import NAMED, template
 from tests.support.rows import rows_of
 from tests.support.server import RunningServer
 
@@ -184,6 +186,21 @@ def test_what_there_is(api: Api, visitor: Api, account: TestAccount) -> None:
     assert f'<a href="{account.base_url}dataset/trees">trees</a>' in page.text
     assert re.search(r"trees</a></th><td>private</td><td class=\"number\">2</td>", page.text)
     assert "a &#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
+
+
+def test_maps_are_listed_at_once(api: Api, visitor: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not one after the other: there may be thousands, and one may be deleted meanwhile."""
+    closed = {"method": "token", "valid_tokens": ["secret"]}
+    for given in (template("b"), template("a", auth=closed)):
+        assert api.post(NAMED, json=given).status_code == 200
+    monkeypatch.delattr(MapStore, "template")
+    page = enter(visitor, link(api))
+    assert page.status_code == 200
+    assert re.findall(r"/map/(\w)\">\w</a></th><td>([^<]*)</td>", page.text) == [
+        ("a", "those who have a token"),
+        ("b", "everybody"),
+    ]
+    assert "secret" not in page.text
 
 
 def test_nothing_that_a_page_does_not_need_is_allowed(api: Api, visitor: Api) -> None:

@@ -52,6 +52,20 @@ def template(name: str = "world", **more: Any) -> dict[str, Any]:
     }
 
 
+def make_points(
+    api: Api, name: str, place: str = "10 * i, 10", *, columns: str = "name text", values: str = "'n' || i"
+) -> None:
+    """Make a dataset of five points: ids ``i`` from 1 on, at ``place`` (longitude and latitude, in SQL)."""
+    names = ", ".join(column.split()[0] for column in columns.split(", "))
+    made = api.sql(
+        f"CREATE TABLE {name} ({columns}, the_geom geometry(Point, 4326));"
+        f"SELECT CDB_CartodbfyTable('{name}');"
+        f"INSERT INTO {name} ({names}, the_geom) SELECT {values}, ST_SetSRID(ST_MakePoint({place}), 4326) "
+        "FROM generate_series(1, 5) i"
+    )
+    assert made.status_code == 200, made.text
+
+
 def make(api: Api, given: dict[str, Any], **params: Any) -> requests.Response:
     """Ask for an anonymous map."""
     return api.post(MAP, json=given, params=params)

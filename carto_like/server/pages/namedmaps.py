@@ -35,11 +35,11 @@ class NamedMaps:
     async def listed(self, account: Account, root: str) -> list[ListedMap]:
         """The account's maps, by name."""
         found = []
-        for name in await self._maps.store.names(account):
-            template = await self._maps.store.template(account, name, _MISSING)
+        for template in await self._maps.store.templates(account):
             is_open = template.content["auth"]["method"] == "open"
             audience = "everybody" if is_open else "those who have a token"
-            found.append(ListedMap(name, f"{root}/map/{quote(name, safe='')}", audience))
+            address = f"{root}/map/{quote(template.name, safe='')}"
+            found.append(ListedMap(template.name, address, audience))
         return found
 
     async def config(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +79,20 @@ class MapStore:
                 (account.id,),
             )
             return [row[0] for row in await cursor.fetchall()]
+
+    async def templates(self, account: Account) -> list[Template]:
+        """All templates, in the order of their names."""
+        async with self._database.metadata() as conn:
+            cursor = await conn.execute(
+                "SELECT content, hash FROM carto_like.map_templates WHERE account_id = %s "
+                'ORDER BY name COLLATE "C"',
+                (account.id,),
+            )
+            rows = await cursor.fetchall()
+        # They may be thousands.
+        return await asyncio.to_thread(
+            lambda: [Template(self._decrypted(content, account), digest) for content, digest in rows]
+        )
 
     async def template(self, account: Account, name: str, missing: str) -> Template:
         """A template by its name, which may begin with ``user@``.
