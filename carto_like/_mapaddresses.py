@@ -31,6 +31,7 @@ Box = tuple[float, float, float, float]
 
 # Tokens, lists of layers and placeholders of web maps consist of these, too; none of them divides a path.
 _SAFE = "@:,{}"
+_HALF = "a view needs both center and zoom, or bbox, or none of them"
 _WORLD: Box = (-180.0, -85.0, 180.0, 85.0)
 
 
@@ -54,10 +55,9 @@ def image_path(
         CartoConfigurationException: the view is given twice, or half.
     """
     ending = f"{_segment(size[0])}/{_segment(size[1])}.{_segment(suffix)}"
-    if (center is None) != (zoom is None):
-        raise CartoConfigurationException("a view needs both center and zoom, or bbox, or none of them")
-    if center is not None and bbox is not None:
-        raise CartoConfigurationException("give either center and zoom, or bbox, not both")
+    if center is None and zoom is not None:
+        raise CartoConfigurationException(_HALF)
+    _check_view(center, zoom, bbox)
     if center is None:
         return f"{MAP_PATH}static/bbox/{_segment(token)}/{_numbers(bbox or _WORLD)}/{ending}"
     lng, lat = center
@@ -82,7 +82,14 @@ def named_root(template_id: Any) -> str:
 
 
 def view_query(center: Center | None, zoom: int | None, bbox: Box | None) -> Mapping[str, Any]:
-    """The query parameters by which a picture of a named map is told what to show."""
+    """The query parameters by which a picture of a named map is told what to show.
+
+    A zoom alone goes with the centre that the map itself has.
+
+    Raises:
+        CartoConfigurationException: the view is given twice, or half.
+    """
+    _check_view(center, zoom, bbox)
     query: dict[str, Any] = {}
     if zoom is not None:
         query["zoom"] = zoom
@@ -91,6 +98,13 @@ def view_query(center: Center | None, zoom: int | None, bbox: Box | None) -> Map
     if bbox is not None:
         query["bbox"] = _numbers(bbox)
     return query
+
+
+def _check_view(center: Center | None, zoom: int | None, bbox: Box | None) -> None:
+    if center is not None and zoom is None:
+        raise CartoConfigurationException(_HALF)
+    if center is not None and bbox is not None:
+        raise CartoConfigurationException("give either center and zoom, or bbox, not both")
 
 
 def _layer(layer: Any) -> str:

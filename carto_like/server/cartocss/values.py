@@ -48,6 +48,7 @@ class Evaluator:
     def _operation(self, node: tree.Operation, left: tree.Value, right: tree.Value) -> tree.Value:
         if isinstance(left, tree.Number) and isinstance(right, tree.Number):
             return tree.Number(self._calculate(node, left.value, right.value), left.unit or right.unit)
+        left, right = _meant(left), _meant(right)
         if isinstance(left, tree.Color) and isinstance(right, (tree.Color, tree.Number)):
             other = right if isinstance(right, tree.Color) else _colored([right.value] * 3)
             pairs = zip(_channels(left), _channels(other), strict=True)
@@ -76,14 +77,15 @@ class Evaluator:
         if call.name in ("rgb", "rgba", "hsl", "hsla"):
             return self._made(call, arguments)
         if call.name == "mix":
-            return self._mixed(call, arguments)
+            return self._mixed(call, [*map(_meant, arguments)])
         change = _CHANGES.get(call.name)
         if not change:
             return tree.Call(call.name, tuple(arguments), call.position)
-        if len(arguments) != 2 or not isinstance(arguments[0], tree.Color):
+        color = _meant(arguments[0]) if len(arguments) == 2 else None
+        if not isinstance(color, tree.Color):
             fail(self._text, call.position, f"{call.name}() takes a color and an amount")
         (amount,) = self._numbers(call, arguments[1:], 1)
-        return change(arguments[0], amount)
+        return change(color, amount)
 
     def _numbers(self, call: tree.Call, arguments: list[tree.Value], count: int) -> list[float]:
         numbers = [item for item in arguments if isinstance(item, tree.Number)]
@@ -189,6 +191,11 @@ def color_of(value: tree.Value) -> tree.Color | None:
         return None
     code = COLORS[name]
     return tree.Color(code >> 16, code >> 8 & 255, code & 255)
+
+
+def _meant(value: tree.Value) -> tree.Value:
+    """The colour that a word names, or what it is otherwise."""
+    return (color_of(value) or value) if isinstance(value, tree.Word) else value
 
 
 def css(color: tree.Color) -> str:

@@ -378,6 +378,17 @@ def test_a_view_by_halves(anonymous: AnonymousMap, view: dict[str, Any]) -> None
     assert len(responses.calls) == 0
 
 
+@pytest.mark.parametrize("view", [{"center": (0, 0)}, {"center": (0, 0), "zoom": 1, "bbox": (0, 0, 1, 1)}])
+@responses.activate
+def test_a_view_of_a_template_by_halves(named: NamedMap, view: dict[str, Any]) -> None:
+    with pytest.raises(CartoException, match="center"):
+        named.get_image(**view)
+    assert len(responses.calls) == 0
+    responses.get(MAPS + "static/named/world/800/600.png", body=PNG)
+    assert named.get_image(zoom=3) == PNG
+    assert sent_query()["zoom"] == "3"
+
+
 @responses.activate
 def test_pictures_of_a_template(named: NamedMap) -> None:
     responses.post(NAMED + "world", json=INSTANCE)
