@@ -16,7 +16,7 @@ from carto_like.server.maps.layersql import Source, vector_tile
 from carto_like.server.services import mapsession, maptiles
 from carto_like.server.services.mapdrawing import Content
 from tests.conftest import MakeServer
-from tests.support.api import Api, TestAccount, make_account
+from tests.support.api import TIMEOUT, Api, TestAccount, make_account
 from tests.support.maps import (
     MAP,
     config,
@@ -143,6 +143,19 @@ def test_what_is_no_map_is_refused(master: Api) -> None:
         )
     )
     assert tile(master, nothing, "0/0/0.mvt").status_code == 204
+
+
+@pytest.mark.parametrize("name", ["1", "a,b", "a/b", "..", "all", "twin", "é {z} ?#%2F"])
+def test_the_address_of_a_layer_leads_to_it_whatever_its_id(master: Api, name: str) -> None:
+    layers = [vector_layer(GENERATED.replace("1 as n", f"{n} as n")) for n in range(2)]
+    others = {"id": "twin"} if name == "twin" else {}
+    made = make(master, config({**layers[0], "id": name}, {**layers[1], **others}))
+    for n, layer in enumerate(made.json()["metadata"]["layers"]):
+        (address,) = layer["tilejson"]["vector"]["tiles"]
+        response = master.session.get(address.format(z=0, x=0, y=0), timeout=TIMEOUT)
+        assert response.status_code == 200, response.text
+        (found,) = read_tile(response.content).values()
+        assert found.features == [{"n": n}]
 
 
 def test_names_with_quotes_are_names(master: Api) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .config import Layer, MapConfig
-from .problems import bad
+from .problems import MapProblem, bad
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _TYPES = ("mapnik", "http", "plain", "torque")
@@ -43,3 +43,14 @@ def chosen(config: MapConfig, wanted: str | None, *, vector: bool) -> list[Layer
     if numbers or any(part not in by_id for part in parts):
         raise bad("Invalid layer filtering", "layer")
     return sorted({by_id[part].index: by_id[part] for part in parts}.values(), key=lambda layer: layer.index)
+
+
+def address_of(config: MapConfig, layer: Layer) -> str:
+    """How addresses name a layer: by its id, or by its number when the id would lead elsewhere."""
+    if layer.id in (".", "..") or "/" in layer.id:
+        return str(layer.index)
+    try:
+        found = chosen(config, layer.id, vector=False)
+    except MapProblem:
+        found = []
+    return layer.id if found == [layer] else str(layer.index)

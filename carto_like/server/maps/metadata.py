@@ -12,6 +12,7 @@ from carto_like.server.services.mapramps import RULES
 from carto_like.server.services.mapviews import View
 
 from .config import Layer
+from .filters import address_of
 from .layersql import DATE_TYPES, NUMBERS, STRINGS
 
 _BOOLEAN = 16
@@ -65,17 +66,18 @@ class _Addresses:
 
 def _layer(view: View, layer: Layer, made: _Addresses, stats: dict[str, Any]) -> dict[str, Any]:
     plan = view.plan.layers.get(layer.index)
+    name = address_of(view.config, layer)
     found: dict[str, Any] = {"type": layer.type, "id": layer.id, "meta": {"stats": {}}}
     tilejson: dict[str, Any] = {}
     if plan is None:
-        tilejson["raster"] = made.tilejson(layer.id, "png")
+        tilejson["raster"] = made.tilejson(name, "png")
         return {**found, "tilejson": tilejson}
     found["meta"] = _meta(plan, stats)
-    tilejson["vector"] = made.tilejson(layer.id, "mvt")
+    tilejson["vector"] = made.tilejson(name, "mvt")
     if plan.style is not None:
-        tilejson["raster"] = made.tilejson(layer.id, "png")
+        tilejson["raster"] = made.tilejson(name, "png")
         if layer.interactivity:
-            tilejson["raster"]["grids"] = [made.tile(layer.id, "grid.json")]
+            tilejson["raster"]["grids"] = [made.tile(name, "grid.json")]
     return {**found, "tilejson": tilejson}
 
 

@@ -67,7 +67,7 @@ class NamedMaps:
         return {
             "vector": f"{map_path}/{{z}}/{{x}}/{{y}}.mvt{query}",
             "raster": _picture(made, map_path, query),
-            "layers": [layer.id for layer in made.view.config.mapnik],
+            "layers": list(dict.fromkeys(layer.id for layer in made.view.config.mapnik)),
             "bounds": await self._extents.of(made.view, made.view.config.mapnik),
         }
 
