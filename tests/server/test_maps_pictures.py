@@ -168,6 +168,20 @@ def test_case_33_static_images(anyone: Api) -> None:
         assert message(anyone.get(f"{static}/bbox/{token}/{box}/64/64.png"))[0] == 400
 
 
+def test_a_jpeg_has_a_white_background_and_the_colors_of_the_png(anyone: Api) -> None:
+    half = "#l{marker-width:60; marker-fill:#f00; marker-fill-opacity:0.5; marker-line-width:0}"
+    token = token_of(make(anyone, config(styled_layer("select * from t where cartodb_id = 1", half))))
+    address = f"{MAP}/static/center/{token}/2/0/0/300/600"
+    jpeg = picture(anyone.get(f"{address}.jpg"), "image/jpeg")
+    for place, expected in (
+        ((5, 5), (255, 255, 255)),
+        ((5, 595), (255, 255, 255)),
+        ((150, 300), (255, 128, 128)),
+    ):
+        assert all(abs(a - b) < 8 for a, b in zip(pixel(jpeg, *place), expected, strict=False))
+    assert pixel(picture(anyone.get(f"{address}.png")), 5, 5)[3] == 0
+
+
 def test_case_41_a_picture_of_a_template_and_its_preview(anyone: Api) -> None:
     path = f"{NAMED}/world/all/0/0/0.png"
     blue = anyone.get(path, params={"config": json.dumps({"color": "blue"})})

@@ -16,6 +16,7 @@ from .renderer import Batch, RenderError, View
 
 # A loaded style takes some hundred kilobytes in every thread.
 MAX_STYLES = 64
+_STRIP = 256
 
 _thread = threading.local()
 
@@ -73,9 +74,20 @@ class Canvas:
         self._count = self._size = 0
 
     def encoded(self, png: str) -> bytes:
-        """The picture as a file."""
+        """The picture as a file; a JPEG, which knows no transparency, on white."""
+        if png.startswith("jpeg"):
+            self._put_on_paper()
         self._image.demultiply()
         return bytes(self._image.to_string(png))
+
+    def _put_on_paper(self) -> None:
+        paper = mapnik.Image(self._width, min(self._height, _STRIP))
+        paper.fill(mapnik.Color("white"))
+        paper.premultiply()
+        self._image.premultiply()
+        # A second picture as large as this one would cost as much again.
+        for top in range(0, self._height, _STRIP):
+            self._image.composite(paper, mapnik.CompositeOp.dst_over, 1.0, 0, top)
 
     def grid(self, style: MapnikStyle, key: str, fields: list[str], resolution: int) -> dict[str, Any]:
         """The UTFGrid of what was gathered."""
