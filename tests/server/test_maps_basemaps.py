@@ -11,6 +11,8 @@ import mapnik
 import pytest
 import requests
 
+from carto_like.server.maps.basemaps import placed_tiles
+from carto_like.server.maps.coordinates import Tile, pixel_size
 from carto_like.server.settings import Settings
 from tests.support.api import Api, make_account
 from tests.support.maps import MAP, config, make, message, styled_layer, tile, token_of
@@ -126,10 +128,14 @@ def test_the_world_comes_again_beside_itself_and_ends_in_the_north(api: Api, til
     assert tiles.asked == ["/256/0/0/0.png"]
 
 
-def test_a_picture_of_very_many_tiles_takes_larger_ones(api: Api, tiles: TileServer) -> None:
-    shown = static(api, on(tiles), where="5/0/0/5200/5200.png")
-    assert pixels(shown, (2700, 2700))[0] == color_of(4, 8, 8)
-    assert {path.split("/")[2] for path in tiles.asked} == {"4"}
+def test_a_picture_of_very_many_tiles_takes_larger_ones() -> None:
+    side = 256 * pixel_size(5)
+    fine = placed_tiles((-8 * side, -8 * side, 9 * side, 9 * side), 5)
+    assert (len(fine), {place.tile.z for place in fine}) == (17 * 17, {5})
+    coarse = placed_tiles((-8 * side, -8 * side, 9.5 * side, 9 * side), 5)
+    assert (len(coarse), {place.tile.z for place in coarse}) == (9 * 9, {4})
+    assert coarse[0].tile == Tile(4, 4, 3)
+    assert coarse[0].bounds == pytest.approx((-8 * side, 8 * side, -6 * side, 10 * side))
 
 
 def test_hosts_take_turns_and_rows_may_count_from_the_south(api: Api, tiles: TileServer) -> None:
@@ -247,6 +253,14 @@ def test_a_picture_is_repeated(api: Api, tiles: TileServer) -> None:
     shown = drawn(api, plain, dots())
     assert pixels(shown, (3, 3), (64, 96), (65, 96)) == [RED, (0, 255, 0), (0, 0, 255)]
     assert tiles.asked == ["/any/stone.png"]
+
+
+def test_a_single_pixel_is_repeated_soon_enough(api: Api, tiles: TileServer) -> None:
+    tiles.answers["/any/pixel.png"] = (200, painted((0, 0, 255), side=1))
+    plain = {"type": "plain", "options": {"imageUrl": f"{tiles.root}any/pixel.png"}}
+    # One by one it would take a minute.
+    shown = static(api, plain, where="2/0/0/2000/2000.png")
+    assert pixels(shown, (0, 0), (1999, 1999), (127, 128)) == [(0, 0, 255)] * 3
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from .renderer import Batch, Bounds, Picture, RenderError, View
 
 # A loaded style takes some hundred kilobytes in every thread.
 MAX_STYLES = 64
+_SLAB = 128
 _STRIP = 256
 _PICTURES = """
 <Map srs="epsg:3857">
@@ -100,10 +101,13 @@ class Canvas:
         """Repeat a picture in its own size, from the upper left corner on."""
         stone = mapnik.Image.from_string(picture.content)
         stone.premultiply()
+        # A small one is laid onto a slab first: millions of single pixels would take minutes.
+        width, height = (side * -(-_SLAB // side) for side in (stone.width(), stone.height()))
+        slab = mapnik.Image(width, height)
+        slab.premultiply()
+        _tile(slab, stone)
         self._image.premultiply()
-        for top in range(0, self._height, stone.height()):
-            for left in range(0, self._width, stone.width()):
-                self._image.composite(stone, mapnik.CompositeOp.src_over, 1.0, left, top)
+        _tile(self._image, slab)
         self._painted = True
 
     def finish(self, style: MapnikStyle) -> None:
@@ -177,6 +181,12 @@ class Canvas:
         likeness = Likeness(columns, style.tests) if style.points_join and not self._whole else None
         self._count = fill(source, columns, rows, self._count, likeness)
         return source
+
+
+def _tile(image: Any, stone: Any) -> None:
+    for top in range(0, image.height(), stone.height()):
+        for left in range(0, image.width(), stone.width()):
+            image.composite(stone, mapnik.CompositeOp.src_over, 1.0, left, top)
 
 
 def _map_of(style: MapnikStyle) -> Any:
