@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -214,6 +215,7 @@ def test_default_privileges_open_nothing(api: Api, owner: Owner) -> None:
         {"url": "http://a b/"},
         {"connector": "{}"},
         {"user_defined_limits": "{"},
+        {"user_defined_limits": '{"a":' * 1000 + "1" + "}" * 1000},
     ],
 )
 def test_what_makes_no_sense_is_refused_at_once(api: Api, params: dict[str, str]) -> None:
@@ -247,6 +249,10 @@ def test_an_import_without_a_source_fails_by_itself(api: Api) -> None:
     end = ended(api, start(api, json={"client": "cc"}))
     assert (end["state"], end["success"], end["error_code"]) == ("failure", False, 1012)
     assert set(end["get_error_text"]) == {"title", "what_about", "source"}
+
+
+def test_a_long_name_keeps_its_end(api: Api) -> None:
+    assert imported(api, "n" * 251 + ".csv", "a\n1\n") == "n" * 63
 
 
 def test_a_query_becomes_a_dataset(api: Api, owner: Owner) -> None:
@@ -295,7 +301,11 @@ def test_slots_are_counted(make_server: MakeServer) -> None:
     server = make_server(imports_at_once=1)
     account = make_account(server)
     api = Api(account.base_url, account.api_key)
-    slow = start(api, params={"sql": "SELECT 1 AS a FROM pg_sleep(30)"})
+    query = {"sql": "SELECT 1 AS a FROM pg_sleep(30)"}
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: api.post("api/v1/imports", params=query), range(6)))
+    assert sorted(answer.status_code for answer in answers) == [200, *[429] * 5]
+    slow = next(answer.json()["item_queue_id"] for answer in answers if answer.status_code == 200)
     eventually(lambda: api.get("api/v1/imports").json()["imports"] == [slow], "the import to be listed")
     status, body = error_of(api, files={"file": ("a.csv", CSV.encode())})
     assert (status, "1" in body["errors"]["imports"]) == (429, True)

@@ -150,6 +150,23 @@ def test_one_process_reads_a_file_of_one_layer(tmp_path: Path) -> None:
     assert not any(map(is_alive, started))
 
 
+def test_one_that_could_not_be_asked_does_not_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    async def cancelled(child: Child, message: object) -> None:
+        asked.append(child.pid)
+        raise asyncio.CancelledError
+
+    async def read() -> None:
+        async with Readers(Limits()).for_import() as files:
+            with pytest.raises(asyncio.CancelledError):
+                await files.layers(Request("", "a.csv", "csv"))
+
+    monkeypatch.setattr(Child, "tell", cancelled)
+    asyncio.run(asyncio.wait_for(read(), 60))
+    assert [is_alive(pid) for pid in asked] == [False]
+
+
 def test_one_that_waits_equipped_is_confined_already() -> None:
     async def waiting() -> list[str]:
         readers = Readers(Limits(import_memory_bytes=1 << 30, import_timeout=77))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -16,8 +17,10 @@ import pytest
 
 from carto_like.server.imports.upload import Upload
 from carto_like.server.postgres import PrivatePostgres
+from carto_like.server.services import importrun
 from carto_like.server.services.importjobs import IMPORT
 from carto_like.server.services.importrun import run_import
+from carto_like.server.services.imports import Imports
 from carto_like.server.settings import Settings
 from tests.conftest import MakeServer
 from tests.support.api import Api, make_account
@@ -324,6 +327,29 @@ def test_a_worker_may_die_at_any_step(mortal: Mortal, step: str) -> None:
     assert rows_of(mortal.api, "SELECT count(*) AS n FROM t") == [{"n": 2}]
     assert mortal.api.get("api/v1/viz/t").json()["privacy"] == "PUBLIC"
     assert list(mortal.folder.iterdir()) == []
+
+
+def test_a_database_that_takes_nothing_is_asked_with_pauses(
+    mortal: Mortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = start(mortal.api, files={"file": ("t.csv", CSV)})
+    pause, pauses, refusals = 0.0123, [], [psycopg.errors.DiskFull("no space left")] * 3
+    sleep, update = asyncio.sleep, Imports.update
+
+    async def noted(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(seconds)
+
+    async def refused(imports: Imports, *args: Any, **values: Any) -> None:
+        if refusals:
+            raise refusals.pop()
+        await update(imports, *args, **values)
+
+    monkeypatch.setattr(importrun, "_OUTAGE_SECONDS", pause)
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    monkeypatch.setattr(Imports, "update", refused)
+    assert mortal.run(identity)["state"] == "complete"
+    assert pauses.count(pause) == 3
 
 
 def test_an_import_that_kills_its_workers_is_given_up(mortal: Mortal) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -19,6 +20,7 @@ from carto_like.server.settings import Limits
 from tests.support.api import Api, make_account
 from tests.support.databases import another_database
 from tests.support.imports import imported, upload
+from tests.support.raw import eventually
 from tests.support.rows import rows_of
 from tests.support.server import RunningServer
 
@@ -41,7 +43,8 @@ def nothing_is_left(api: Api, platform_server: RunningServer) -> object:
     ]
     assert [name for name in names if name.startswith("_import")] == []
     uploads = platform_server.app.platform.uploads_dir
-    assert not [path for path in uploads.glob("*/*") if path.is_file()]
+    # They go when whoever waits for the import's end has been told of it.
+    eventually(lambda: not [path for path in uploads.glob("*/*") if path.is_file()], "the files to go")
 
 
 def failed(api: Api, name: str, content: bytes) -> int:
@@ -200,6 +203,15 @@ def test_archives_with_too_many_files(api: Api) -> None:
         for number in range(10_001):
             archive.writestr(f"{number}.pdf", b"")
     assert failed(api, "crowd.zip", sink.getvalue()) == 1003
+
+
+def test_the_list_of_a_zip_has_a_size(api: Api) -> None:
+    # Entries of which no file is there cost 47 bytes each, and whoever reads them ten times as much.
+    listed = (b"PK\x01\x02" + bytes(24) + b"\x01" + bytes(17) + b"a") * 100_000
+    end = b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, len(listed), 0, 0)
+    ended = upload(api, "list.zip", listed + end)
+    assert (ended["state"], ended["error_code"]) == ("failure", 1003)
+    assert "more than 10000 files" in ended["get_error_text"]["what_about"]
 
 
 VRT = b"""<OGRVRTDataSource><OGRVRTLayer name="x"><SrcDataSource>/etc/passwd</SrcDataSource></OGRVRTLayer>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +18,7 @@ from tests.support.databases import another_database
 from tests.support.imports import ended, start
 
 CSV = b"a,b\n1,x\n"
+GPX = b'<gpx version="1.1" xmlns="http://www.topografix.com/GPX/1/1"><wpt lat="1" lon="2"/></gpx>'
 SECONDS = 1.0
 
 
@@ -56,6 +58,18 @@ class _Handler(BaseHTTPRequestHandler):
     def answer_named(self) -> None:
         self._head(Content_Disposition='attachment; filename="My Trees.csv"')
         self.wfile.write(CSV)
+
+    def answer_gzipped(self) -> None:
+        self._head(Content_Type="text/csv", Content_Encoding="gzip")
+        self.wfile.write(gzip.compress(CSV))
+
+    def answer_brotli(self) -> None:
+        self._head(Content_Type="text/csv", Content_Encoding="br")
+        self.wfile.write(b"?")
+
+    def answer_gpx(self) -> None:
+        self._head(Content_Type="text/plain; charset=utf-8")
+        self.wfile.write(GPX)
 
     def answer_geojson(self) -> None:
         self._head(Content_Type="application/geo+json; charset=utf-8")
@@ -171,6 +185,9 @@ def test_good_addresses_become_datasets(make_api: Any, site: Site) -> None:
         ("/good/wrong.xls", "wrong"),
         ("/geojson/places", "places"),
         ("/open/kept.csv", "kept"),
+        ("/gzipped/stored", "stored"),
+        ("/gzipped/packed.csv.gz", "packed"),
+        ("/gpx/walk.gpx", "walk"),
     ):
         assert fetched(api, site.base + path)["table_name"] == table
 
@@ -191,11 +208,14 @@ def test_bad_addresses_have_their_codes(make_api: Any, site: Site) -> None:
         ("/large/a.csv", 6666),
         ("/endless/a.csv", 6666),
         ("/dripping/a.csv", 1020),
+        ("/brotli/a.csv", 1001),
     ):
         end = fetched(api, site.base + path)
         assert (end["state"], end["error_code"]) == ("failure", code), (path, end)
         if path == "/status/403":
             assert (end["http_response_code"], end["http_response_code_message"]) == ("403", "Forbidden")
+        if path == "/brotli/a.csv":
+            assert "packed as 'br'" in end["get_error_text"]["what_about"]
     assert fetched(api, "http://nobody.invalid/a.csv")["error_code"] == 1102
     assert fetched(api, "http://127.0.0.1:1/a.csv")["error_code"] == 1001
 

@@ -151,6 +151,13 @@ def test_accents_survive_any_usual_encoding(api: Api, encoding: str) -> None:
     assert column(api, table, "pais")[1] == "España"
 
 
+def test_a_byte_that_is_none_of_utf_8_behind_the_sample(api: Api) -> None:
+    # So many bytes tell the encoding, and as many characters of two bytes reach further.
+    content = "a\n" + "é\n" * 170_000
+    table = imported(api, "t.csv", content.encode() + b"caf\xe9\n")
+    assert rows_of(api, f"SELECT a FROM {table} ORDER BY cartodb_id DESC LIMIT 1") == [{"a": "café"}]
+
+
 def test_an_encoding_can_be_named(api: Api) -> None:
     content = "jméno,x\nŽofie,1\n".encode("iso-8859-2")
     table = imported(api, "lidi_encoding_ISO-8859-2_encoding_.csv", content)

@@ -156,6 +156,19 @@ def test_topojson_of_nothing_is_a_topology(api: Api, q: str) -> None:
     assert (document["objects"], document["arcs"]) == ({}, [])
 
 
+@pytest.mark.parametrize(
+    "q",
+    [
+        "SELECT 1e400::numeric AS a, ST_MakePoint(1, 2) AS the_geom",
+        "SELECT 1 AS a, ST_MakePoint('infinity'::float8, 2) AS the_geom",
+    ],
+    ids=["number", "coordinate"],
+)
+def test_topojson_of_what_no_double_holds_is_refused(api: Api, q: str) -> None:
+    response = api.sql(q, format="topojson")
+    assert (response.status_code, "beyond" in response.text) == (400, True), response.text
+
+
 def test_topojson_of_points_is_a_topology(api: Api) -> None:
     q = f"{POINT} UNION ALL SELECT 'MULTIPOINT(34 17, 43 26)'"
     document = topojson(api, q)

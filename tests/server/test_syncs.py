@@ -15,12 +15,12 @@ from carto_like.server.postgres import PrivatePostgres
 from carto_like.server.services.syncends import wait_after
 from tests.conftest import MakeServer
 from tests.support.api import Api, make_account
-from tests.support.datasets import Owner, owner_of
+from tests.support.datasets import Owner
 from tests.support.postgresql import forwarded, listening
 from tests.support.raw import eventually
 from tests.support.rows import rows_of
 from tests.support.server import RunningServer
-from tests.support.source import CSV, SYNCS, Followers, Source, idle_server
+from tests.support.source import CSV, SYNCS, Followers, Source, idle_server, numbers
 
 KEYS = {
     "id",
@@ -50,38 +50,14 @@ KEYS = {
 }
 
 
-@pytest.fixture
-def source() -> Iterator[Source]:
-    source = Source()
-    yield source
-    source.stop()
-
-
 @pytest.fixture(scope="module")
 def idle(cluster: PrivatePostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with idle_server(cluster, tmp_path_factory.mktemp("uploads")) as server:
         yield server
 
 
-@pytest.fixture
-def followers(idle: RunningServer) -> Iterator[Followers]:
-    followers = Followers(idle)
-    yield followers
-    followers.close()
-
-
-@pytest.fixture
-def owner(followers: Followers) -> Iterator[Owner]:
-    with owner_of(followers.settings, followers.account) as session:
-        yield session
-
-
 def moment(told: str) -> datetime:
     return datetime.fromisoformat(told.replace("Z", "+00:00"))
-
-
-def numbers(api: Api, table: str = "trees") -> list[int]:
-    return [row["n"] for row in rows_of(api, f"SELECT n FROM {table} ORDER BY cartodb_id")]
 
 
 def test_the_first_run_is_an_ordinary_import(followers: Followers, source: Source) -> None:
@@ -114,7 +90,7 @@ def test_the_first_run_is_an_ordinary_import(followers: Followers, source: Sourc
 
 @pytest.mark.parametrize("headers", [{"ETag": '"v%d"'}, {"ETag": 'W/"v%d"'}, {}, {"Last-Modified": "%d"}])
 def test_only_what_has_changed_is_loaded(
-    followers: Followers, source: Source, owner: Owner, headers: dict[str, str]
+    followers: Followers, source: Source, their_owner: Owner, headers: dict[str, str]
 ) -> None:
     def version(number: int) -> None:
         source.headers = {name: value % number for name, value in headers.items()}
@@ -123,14 +99,14 @@ def test_only_what_has_changed_is_loaded(
 
     version(1)
     told = followers.followed(source.url())
-    before = owner.execute("SELECT 'trees'::regclass::oid")
+    before = their_owner.execute("SELECT 'trees'::regclass::oid")
     unchanged = followers.again(told["id"])
     assert (unchanged["state"], unchanged["error_code"]) == ("success", None)
     assert unchanged["ran_at"] > told["ran_at"]
     assert {name: unchanged[name] for name in ("etag", "checksum", "modified_at")} == {
         name: told[name] for name in ("etag", "checksum", "modified_at")
     }
-    assert owner.execute("SELECT 'trees'::regclass::oid") == before
+    assert their_owner.execute("SELECT 'trees'::regclass::oid") == before
     version(2)
     source.content = CSV + b"7,8,9\n"
     changed = followers.again(told["id"])
@@ -142,7 +118,7 @@ def test_only_what_has_changed_is_loaded(
         assert source.asked[1] == {"If-None-Match": headers["ETag"] % 1}
 
 
-def test_a_run_keeps_what_others_were_given(followers: Followers, source: Source, owner: Owner) -> None:
+def test_a_run_keeps_what_others_were_given(followers: Followers, source: Source, their_owner: Owner) -> None:
     platform, account = followers.platform, followers.account
     role = f"{account.role}_key"
 
@@ -152,43 +128,45 @@ def test_a_run_keeps_what_others_were_given(followers: Followers, source: Source
 
     followers.server.on_server(make_key_role())
     told = followers.followed(source.url(), privacy="public")
-    owner.execute(f"GRANT SELECT, INSERT ON trees TO {role}")
-    owner.execute(f"GRANT USAGE ON SEQUENCE trees_cartodb_id_seq TO {role}")
-    owner.execute(f"GRANT UPDATE (n) ON trees TO {role}")
-    owner.execute("CREATE INDEX by_number ON trees (n)")
-    owner.execute("ALTER TABLE trees ADD COLUMN mine int")
-    owner.execute("CREATE INDEX by_mine ON trees (mine)")
-    owner.execute("UPDATE trees SET n = 0")
+    their_owner.execute(f"GRANT SELECT, INSERT ON trees TO {role}")
+    their_owner.execute(f"GRANT USAGE ON SEQUENCE trees_cartodb_id_seq TO {role}")
+    their_owner.execute(f"GRANT UPDATE (n) ON trees TO {role}")
+    their_owner.execute("CREATE INDEX by_number ON trees (n)")
+    their_owner.execute("ALTER TABLE trees ADD COLUMN mine int")
+    their_owner.execute("CREATE INDEX by_mine ON trees (mine)")
+    their_owner.execute("UPDATE trees SET n = 0")
     viz = followers.api.get("api/v1/viz/trees").json()
     followers.api.put(
         f"api/v1/viz/{viz['id']}", json={"id": viz["id"], "description": "mine", "privacy": "LINK"}
     )
     indexes = "SELECT indexname::text FROM pg_indexes WHERE schemaname = current_schema() ORDER BY 1"
-    kept = [row for row in owner.execute(indexes) if row != ("by_mine",)]
+    kept = [row for row in their_owner.execute(indexes) if row != ("by_mine",)]
     triggers = "SELECT tgname::text FROM pg_trigger WHERE tgrelid = 'trees'::regclass ORDER BY 1"
-    fired = owner.execute(triggers)
+    fired = their_owner.execute(triggers)
     source.content = CSV + b"7,8,9\n"
     assert followers.again(told["id"])["state"] == "success"
     assert numbers(followers.api) == [3, 6, 9]
-    assert owner.execute(indexes) == kept
-    assert owner.execute(triggers) == fired
+    assert their_owner.execute(indexes) == kept
+    assert their_owner.execute(triggers) == fired
     can = (
         "SELECT has_table_privilege(%(r)s, 'trees', 'SELECT, INSERT'),"
         " has_table_privilege(%(r)s, 'trees', 'DELETE'),"
         " has_sequence_privilege(%(r)s, 'trees_cartodb_id_seq', 'USAGE'),"
         " has_column_privilege(%(r)s, 'trees', 'n', 'UPDATE')"
     )
-    assert owner.execute(can, {"r": role}) == [(True, False, True, True)]
+    assert their_owner.execute(can, {"r": role}) == [(True, False, True, True)]
     after = followers.api.get("api/v1/viz/trees").json()
     assert (after["id"], after["description"], after["privacy"]) == (viz["id"], "mine", "LINK")
     assert after["table"]["id"] == viz["table"]["id"]
     owners = "SELECT tableowner::text FROM pg_tables WHERE schemaname = current_schema()"
-    assert owner.execute(owners) == [(account.role,)]
-    owner.execute("INSERT INTO trees (n) VALUES (10)")
-    assert owner.execute("SELECT max(cartodb_id) FROM trees") == [(4,)]
+    assert their_owner.execute(owners) == [(account.role,)]
+    their_owner.execute("INSERT INTO trees (n) VALUES (10)")
+    assert their_owner.execute("SELECT max(cartodb_id) FROM trees") == [(4,)]
 
 
-def test_another_shape_of_the_data_is_followed(followers: Followers, source: Source, owner: Owner) -> None:
+def test_another_shape_of_the_data_is_followed(
+    followers: Followers, source: Source, their_owner: Owner
+) -> None:
     told = followers.followed(source.url(), type_guessing=True)
     source.content = b"name,n\noak,many\n"
     assert followers.again(told["id"])["state"] == "success"
@@ -198,9 +176,9 @@ def test_another_shape_of_the_data_is_followed(followers: Followers, source: Sou
 
 
 def test_a_table_of_another_database_is_followed(
-    followers: Followers, owner: Owner, cluster: PrivatePostgres
+    followers: Followers, source: Source, their_owner: Owner, cluster: PrivatePostgres
 ) -> None:
-    owner.execute("CREATE TABLE theirs AS SELECT 1 AS n")
+    their_owner.execute("CREATE TABLE theirs AS SELECT 1 AS n")
     database = str(conninfo_to_dict(followers.settings.dsn)["dbname"])
     with listening(forwarded(Path(cluster.socket_dir or "") / ".s.PGSQL.5432")) as port:
         access = {"server": "localhost", "port": port, "database": database, "username": "postgres"}
@@ -213,38 +191,43 @@ def test_a_table_of_another_database_is_followed(
         told = followers.followed(None, connector=asked)
         assert (told["name"], told["url"], told["service_name"]) == ("ours", None, "connector")
         assert "s3cr3t" not in followers.stored(told["id"])
-        owner.execute("INSERT INTO theirs VALUES (2)")
+        their_owner.execute("INSERT INTO theirs VALUES (2)")
         again = followers.again(told["id"])
     assert (again["state"], again["visualization_id"]) == ("success", told["visualization_id"])
     assert numbers(followers.api, "ours") == [1, 2]
+    # From now on it follows an address.
+    assert followers.api.put(f"{SYNCS}/{told['id']}", json={"url": source.url()}).status_code == 200
+    again = followers.again(told["id"])
+    assert (again["state"], again["name"], again["service_name"]) == ("success", "ours", None)
+    assert followers.api.get(f"api/v1/imports/{again['log_id']}").json()["data_type"] == "url"
 
 
-def test_a_renamed_table_is_followed(followers: Followers, source: Source, owner: Owner) -> None:
+def test_a_renamed_table_is_followed(followers: Followers, source: Source, their_owner: Owner) -> None:
     told = followers.followed(source.url())
-    owner.execute("ALTER TABLE trees RENAME TO oaks")
+    their_owner.execute("ALTER TABLE trees RENAME TO oaks")
     source.content = CSV + b"7,8,9\n"
     again = followers.again(told["id"])
     assert (again["state"], again["name"]) == ("success", "oaks")
     assert numbers(followers.api, "oaks") == [3, 6, 9]
     tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()"
-    assert owner.execute(tables) == [("oaks",)]
+    assert their_owner.execute(tables) == [("oaks",)]
 
 
 @pytest.mark.parametrize("by_api", [True, False])
 def test_a_synchronization_ends_with_its_dataset(
-    followers: Followers, source: Source, owner: Owner, by_api: bool
+    followers: Followers, source: Source, their_owner: Owner, by_api: bool
 ) -> None:
     told = followers.followed(source.url())
     followers.make_due(told["id"])
     if by_api:
         assert followers.api.delete(f"api/v1/viz/{told['visualization_id']}").status_code == 204
     else:
-        owner.execute("DROP TABLE trees")
+        their_owner.execute("DROP TABLE trees")
         assert followers.begin_due() == 1
         followers.work()
     assert followers.api.get(f"{SYNCS}/{told['id']}").status_code == 404
     assert (followers.begin_due(), followers.waiting()) == (0, [])
-    assert owner.execute("SELECT to_regclass('trees')::text") == [(None,)]
+    assert their_owner.execute("SELECT to_regclass('trees')::text") == [(None,)]
 
 
 def test_deleting_one_leaves_an_ordinary_table(followers: Followers, source: Source) -> None:
@@ -267,6 +250,7 @@ def test_changes_of_one(followers: Followers, source: Source) -> None:
     assert (changed["interval"], changed["state"], changed["name"]) == (7200, "success", "trees")
     assert moment(changed["run_at"]) - moment(changed["ran_at"]) == timedelta(seconds=7200)
     assert changed["checksum"] == told["checksum"]
+    assert followers.api.put(path, json={"interval": None}).json()["interval"] == 7200
     assert (
         followers.api.put(path, json={"type_guessing": False, "url": source.url("b.csv")}).status_code == 200
     )

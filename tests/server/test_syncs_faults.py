@@ -18,39 +18,18 @@ from carto_like.server.services.importjobs import IMPORT
 from carto_like.server.services.replacing import take_place
 from carto_like.server.services.syncqueue import begin_due
 from tests.conftest import MakeServer
-from tests.server.test_syncs import numbers
-from tests.support.datasets import Owner, owner_of
+from tests.support.datasets import Owner
 from tests.support.rows import rows_of
 from tests.support.server import RunningServer
-from tests.support.source import CSV, SYNCS, Followers, Source, idle_server
+from tests.support.source import CSV, SYNCS, Followers, Source, idle_server, numbers
 
 SECRET_QUERY = "?token=s3cr3t"
-
-
-@pytest.fixture
-def source() -> Iterator[Source]:
-    source = Source()
-    yield source
-    source.stop()
 
 
 @pytest.fixture(scope="module")
 def idle(cluster: PrivatePostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with idle_server(cluster, tmp_path_factory.mktemp("uploads"), import_max_bytes=100_000) as server:
         yield server
-
-
-@pytest.fixture
-def followers(idle: RunningServer) -> Iterator[Followers]:
-    followers = Followers(idle)
-    yield followers
-    followers.close()
-
-
-@pytest.fixture
-def owner(followers: Followers) -> Iterator[Owner]:
-    with owner_of(followers.settings, followers.account) as session:
-        yield session
 
 
 @pytest.fixture
@@ -146,28 +125,28 @@ def test_a_run_whose_job_is_gone_has_failed(
     assert followers.again(told["id"])["state"] == "success"
 
 
-def test_a_view_on_the_table_ends_in_2013(followers: Followers, source: Source, owner: Owner) -> None:
+def test_a_view_on_the_table_ends_in_2013(followers: Followers, source: Source, their_owner: Owner) -> None:
     told = followers.followed(source.url())
-    owner.execute("CREATE VIEW tall AS SELECT n FROM trees")
+    their_owner.execute("CREATE VIEW tall AS SELECT n FROM trees")
     source.content = CSV + b"7,8,9\n"
     assert "tall" in failed(followers, told, 2013, 1)["error_message"]
     assert numbers(followers.api, "(SELECT n, n AS cartodb_id FROM tall) t") == [3, 6]
-    owner.execute("DROP VIEW tall")
-    owner.execute("ALTER TABLE trees ENABLE ROW LEVEL SECURITY")
+    their_owner.execute("DROP VIEW tall")
+    their_owner.execute("ALTER TABLE trees ENABLE ROW LEVEL SECURITY")
     assert "row security" in failed(followers, told, 2013, 2)["error_message"]
-    owner.execute("ALTER TABLE trees DISABLE ROW LEVEL SECURITY")
+    their_owner.execute("ALTER TABLE trees DISABLE ROW LEVEL SECURITY")
     assert followers.again(told["id"])["state"] == "success"
     assert numbers(followers.api) == [3, 6, 9]
 
 
 def test_a_table_that_is_renamed_during_the_run_is_left_alone(
-    followers: Followers, source: Source, owner: Owner, monkeypatch: pytest.MonkeyPatch
+    followers: Followers, source: Source, their_owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = followers.followed(source.url())
 
     async def renamed_before(*arguments: Any) -> None:
-        await asyncio.to_thread(owner.execute, "ALTER TABLE trees RENAME TO oaks")
-        await asyncio.to_thread(owner.execute, "CREATE TABLE trees AS SELECT 1 AS n, 1 AS cartodb_id")
+        await asyncio.to_thread(their_owner.execute, "ALTER TABLE trees RENAME TO oaks")
+        await asyncio.to_thread(their_owner.execute, "CREATE TABLE trees AS SELECT 1 AS n, 1 AS cartodb_id")
         await take_place(*arguments)
 
     monkeypatch.setattr("carto_like.server.services.importtables.take_place", renamed_before)
@@ -177,14 +156,14 @@ def test_a_table_that_is_renamed_during_the_run_is_left_alone(
     assert (numbers(followers.api, "oaks"), numbers(followers.api, "trees")) == ([3, 6], [1])
 
 
-def test_readers_see_one_state_or_the_other(followers: Followers, source: Source, owner: Owner) -> None:
+def test_readers_see_one_state_or_the_other(followers: Followers, source: Source, their_owner: Owner) -> None:
     told = followers.followed(source.url())
     seen: list[list[int]] = []
     done = threading.Event()
 
     def read() -> None:
         while not done.is_set():
-            seen.append([n for (n,) in owner.execute("SELECT n FROM trees ORDER BY cartodb_id")])
+            seen.append([n for (n,) in their_owner.execute("SELECT n FROM trees ORDER BY cartodb_id")])
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -285,7 +264,7 @@ def die_at(step: str, followers: Followers) -> None:
 
 @pytest.mark.parametrize("step", ["swapped", "committed"])
 def test_a_worker_may_die_in_the_middle(
-    followers: Followers, source: Source, owner: Owner, step: str
+    followers: Followers, source: Source, their_owner: Owner, step: str
 ) -> None:
     told = followers.followed(source.url())
     source.content = CSV + b"7,8,9\n"
@@ -299,7 +278,7 @@ def test_a_worker_may_die_in_the_middle(
     assert (again["state"], again["visualization_id"]) == ("success", told["visualization_id"])
     assert numbers(followers.api) == [3, 6, 9]
     tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()"
-    assert owner.execute(tables) == [("trees",)]
+    assert their_owner.execute(tables) == [("trees",)]
     assert rows_of(followers.api, "SELECT count(*) AS n FROM CDB_UserTables()") == [{"n": 1}]
 
 

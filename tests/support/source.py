@@ -18,6 +18,7 @@ from carto_like.server.services.syncqueue import begin_due
 from carto_like.server.settings import Limits, Settings
 from tests.support.api import Api, TestAccount, make_account
 from tests.support.databases import another_database
+from tests.support.rows import rows_of
 from tests.support.server import RunningServer
 
 SYNCS = "api/v1/synchronizations"
@@ -198,3 +199,8 @@ class Followers:
         assert self.read(identity)["state"] == "queued"
         self.work()
         return self.read(identity)
+
+
+def numbers(api: Api, table: str = "trees") -> list[int]:
+    """What the column of the source's numbers holds, in the order of the rows."""
+    return [row["n"] for row in rows_of(api, f"SELECT n FROM {table} ORDER BY cartodb_id")]

@@ -10,6 +10,7 @@ import orjson
 
 from carto_like.pure.pgtext import without_semicolon
 from carto_like.pure.topology import topology
+from carto_like.server.errors import Problem
 from carto_like.server.formats.memory import batches, in_file
 from carto_like.server.services.answers import Query, geojson_statement, properties_of
 from carto_like.server.sqlapi.results import Columns
@@ -17,6 +18,8 @@ from carto_like.server.sqlapi.rows import RowEncoder
 from carto_like.server.sqlapi.scanning import scan
 from carto_like.server.sqlapi.types import Types
 from carto_like.server.sqlapi.wire import Connection, describe
+
+_TOO_LARGE = "A number or coordinate is beyond what topojson holds: cast the number to text, or leave it out"
 
 
 async def export_topojson(conn: Connection, query: Query, types: Types, limit: int) -> IO[bytes]:
@@ -47,7 +50,10 @@ async def export_topojson(conn: Connection, query: Query, types: Types, limit: i
 
 
 def _document(pairs: list[tuple[str, str]]) -> bytes:
-    return orjson.dumps(topology((orjson.loads(shape), _known(text)) for shape, text in pairs))
+    try:
+        return orjson.dumps(topology((orjson.loads(shape), _known(text)) for shape, text in pairs))
+    except orjson.JSONDecodeError:
+        raise Problem(400, _TOO_LARGE) from None
 
 
 def _known(text: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import re
@@ -27,6 +28,9 @@ from carto_like.server.imports.formats import ARCHIVES, OF_EXTENSIONS, REFUSED
 
 _BLOCK = 1 << 20
 _MOST_MEMBERS = 10_000
+# The list of so many files, with names as long as they come: Python reads a zip's list whole, at some 400
+# bytes of memory for the 47 that an entry of it takes.
+_LONGEST_LIST = 4 << 20
 _REMOVED = re.compile(r"[()'\"&]")
 # What belongs to a file of another extension, and lies beside it.
 _COMPANIONS = frozenset(
@@ -62,6 +66,15 @@ class _Info(tarfile.TarInfo):
         if self.type == tarfile.GNUTYPE_SPARSE or (self.type in _LONG_HEADERS and self.size > _BLOCK):
             raise tarfile.ReadError("a header of it is too long")
         return super()._proc_member(file)  # type: ignore[misc]
+
+
+class _Zip(io.BufferedReader):
+    """A zip file; nothing but its list is ever asked for in one long piece."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _LONGEST_LIST:
+            raise zipfile.BadZipFile(f"It holds more than {_MOST_MEMBERS} files, or their names are too long")
+        return super().read(size)
 
 
 @dataclass(frozen=True)
@@ -125,7 +138,7 @@ def _members(archive: Path, name: str, room: int) -> Iterator[_Member]:
 
 
 def _zipped(archive: Path) -> Iterator[_Member]:
-    with zipfile.ZipFile(archive) as content:
+    with _Zip(io.FileIO(archive)) as file, zipfile.ZipFile(file) as content:
         for number, info in enumerate(content.infolist()):
             _check_count(number)
             _check_name(info.filename)

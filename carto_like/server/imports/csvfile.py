@@ -7,6 +7,7 @@ import io
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import IO, Any
@@ -114,8 +115,7 @@ class CsvTable:
         self._options = options
         self._text = text
         self._encoding = options.encoding or ("" if text is not None else _encoding_of(options))
-        with self._open() as file:
-            sample = file.read(SAMPLE_BYTES)
+        sample = self._sample()
         if not sample.strip():
             raise Unreadable(codes.EMPTY_FILE)
         if text is None and _OTHER_FORMATS.match(sample):
@@ -163,6 +163,20 @@ class CsvTable:
                 out.insert(0, list(numbers(count - len(batch) + 1, len(batch))))
             yield len(batch), copy_block(out)
 
+    def _sample(self) -> str:
+        """Its beginning, which is longer in characters than what the encoding was found by."""
+        with self._reading(), self._open() as file:
+            return file.read(SAMPLE_BYTES)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except UnicodeError as error:
+            raise Unreadable(
+                codes.UNKNOWN_ENCODING, f"Not {self._encoding}: {error}", encoding=True
+            ) from None
+
     def _open(self) -> IO[str]:
         if self._text is not None:
             return io.StringIO(self._text, newline="")
@@ -171,15 +185,11 @@ class CsvTable:
     def _rows(self) -> Iterator[list[str]]:
         """The rows that are not empty, header included."""
         try:
-            with self._open() as file:
+            with self._reading(), self._open() as file:
                 # Python 3.10 does not read lines with such characters.
                 strips = self._options.careful or sys.version_info < (3, 11)
                 lines: Any = (line.replace("\0", "") for line in file) if strips else file
                 yield from filter(None, csv.reader(lines, delimiter=self._delimiter))
-        except UnicodeError as error:
-            raise Unreadable(
-                codes.UNKNOWN_ENCODING, f"Not {self._encoding}: {error}", encoding=True
-            ) from None
         except csv.Error as error:
             reason = "a quote is not closed" if "field larger" in str(error) else str(error)
             raise Unreadable(codes.LOAD_FAILED, reason) from None

@@ -22,7 +22,7 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit
 from carto_like.server.imports import codes
 from carto_like.server.imports.addresses import Reach, Refused, UnknownHost, addresses_of
 from carto_like.server.imports.codes import ImportFailure
-from carto_like.server.imports.filenames import name_of_download
+from carto_like.server.imports.filenames import coding_of, is_known_coding, name_of_download
 from carto_like.server.imports.seen import Fetched, Seen, seen_in
 
 _REDIRECTS = 5
@@ -195,6 +195,11 @@ class _Download:
             code = _CODES.get(response.status, codes.DOWNLOAD_FAILED)
             raise ImportFailure(
                 code, f"The answer was {response.status}", answer=(response.status, response.reason[:200])
+            )
+        coding = coding_of(_message(response))
+        if not is_known_coding(coding):
+            raise ImportFailure(
+                codes.DOWNLOAD_FAILED, f"The answer came packed as {coding[:40]!r}, not asked for"
             )
 
     def _store(self, plug: socket.socket, response: http.client.HTTPResponse) -> str:

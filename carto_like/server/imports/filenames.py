@@ -12,7 +12,7 @@ from carto_like.server.imports.formats import ARCHIVES, OF_EXTENSIONS, REFUSED
 _KNOWN = frozenset(OF_EXTENSIONS) | frozenset(REFUSED) | frozenset(ARCHIVES)
 # What a type allows; the first is what a name with another extension gets.
 _TYPES = {
-    "text/plain": (".txt", ".csv", ".tsv", ".kml", ".geojson", ".json"),
+    "text/plain": (".txt", ".csv", ".tsv", ".kml", ".geojson", ".json", ".js", ".gpx", ".osm"),
     "text/csv": (".csv",),
     "text/tab-separated-values": (".tsv", ".txt", ".csv"),
     "application/vnd.geo+json": (".geojson",),
@@ -32,6 +32,8 @@ _TYPES = {
     "text/javascript": (".json", ".geojson"),
     "application/javascript": (".json", ".geojson"),
 }
+_GZIP, _GZIPPED = ("gzip", "x-gzip"), (".gz", ".tgz")
+_LONGEST, _LONGEST_END = 200, 20
 _REMOVED = re.compile("[()'\"&]")
 
 
@@ -49,18 +51,42 @@ def stem_of(name: str) -> str:
 def safe_name(name: str) -> str:
     """The name of an upload without its folders, and with no blanks."""
     base = os.path.basename(name.replace("\\", "/")).strip()
-    return re.sub(r"[\x00-\x1f\x7f]", "", base).replace(" ", "_")[:200]
+    cleaned = re.sub(r"[\x00-\x1f\x7f]", "", base).replace(" ", "_")
+    # Of a long one the end stays, which says what it is.
+    if len(cleaned) > _LONGEST:
+        cleaned = cleaned[: _LONGEST - _LONGEST_END] + cleaned[-_LONGEST_END:]
+    return cleaned
 
 
 def name_of_download(url: str, headers: Message) -> str:
-    """The file name of what was downloaded."""
+    """The file name of what was downloaded; one that came packed by gzip ends in ``.gz``."""
     name = _as_attachment(headers) or name_of_url(url)
+    if coding_of(headers) not in _GZIP:
+        return safe_name(_as_typed(name, headers))
+    if extension_of(name) not in _GZIPPED:
+        # What the type says is said of the file before it was packed.
+        name = _as_typed(name, headers)
+    return safe_name(name if extension_of(name) in _GZIPPED else f"{name}.gz")
+
+
+def coding_of(headers: Message) -> str:
+    """How an answer was packed for its way, or was already where it lay; empty for as it is."""
+    coding = str(headers.get("Content-Encoding", "")).strip().lower()
+    return "" if coding == "identity" else coding
+
+
+def is_known_coding(coding: str) -> bool:
+    """Whether what was packed so can be unpacked here."""
+    return not coding or coding in _GZIP
+
+
+def _as_typed(name: str, headers: Message) -> str:
     allowed = _TYPES.get(headers.get_content_type() if headers.get("Content-Type") else "", ())
     stem, extension = os.path.splitext(name)
     if allowed and extension.lower() not in allowed:
         known = extension.lower() in _KNOWN
-        name = (stem if known else name) + allowed[0]
-    return safe_name(name)
+        return (stem if known else name) + allowed[0]
+    return name
 
 
 def name_of_url(url: str) -> str:

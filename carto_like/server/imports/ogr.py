@@ -261,6 +261,11 @@ def _check_no_link(source: Source) -> None:
             raise Unreadable(codes.ONLY_A_LINK)
 
 
+def _said(error: Exception) -> str:
+    # What follows is advice to whoever can choose a driver.
+    return str(error).partition("\n")[0].partition("; It might help")[0]
+
+
 def first_line(error: Exception) -> str:
     """What an exception says, without the folders that files are in."""
-    return re.sub(r"'?(/[^\s']*/)+[^\s']*'?", "the file", str(error).partition("\n")[0])[:300]
+    return re.sub(r"'?(/[^\s']*/)+[^\s']*'?", "the file", _said(error))[:300]

@@ -209,7 +209,12 @@ class ImportReaders:
     async def _ask(self, request: Request) -> Child:
         child = await self._children.take(equipped=request.format not in _OF_PYTHON)
         fields = {name: getattr(request, name) for name in Request.__dataclass_fields__}
-        await child.tell({**fields, "max_rows": self._max_rows})
+        try:
+            await child.tell({**fields, "max_rows": self._max_rows})
+        except BaseException:
+            # Nobody else knows of it, and it would wait for as long as we live.
+            await child.end()
+            raise
         self._asked += 1
         if self._asked > 1:
             # Of an import that needs several, the next one gets ready while this one reads.

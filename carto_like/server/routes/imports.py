@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 from typing import Any
 from uuid import UUID, uuid4
@@ -23,6 +22,7 @@ from carto_like.server.imports.fetch import check_url
 from carto_like.server.imports.filenames import name_of_url
 from carto_like.server.imports.upload import Upload
 from carto_like.server.platform import Platform
+from carto_like.server.pool import Connection
 from carto_like.server.services.importlost import end_lost, end_lost_of
 from carto_like.server.services.importrun import folder_of
 from carto_like.server.services.imports import COMPLETE, FAILURE, Import, Imports
@@ -32,6 +32,7 @@ from carto_like.server.vizapi.answers import answering, json_answer, typed
 _PRIVACIES = ("public", "private", "link")
 _STRATEGIES = ("skip", "overwrite")
 _LISTEN_SECONDS = 30.0
+_ONE_AT_A_TIME = "SELECT FROM carto_like.users WHERE id = %s FOR NO KEY UPDATE"
 _LATER = ("service_name", "remote_visualization_id")
 
 
@@ -46,16 +47,26 @@ def routes(platform: Platform) -> list[Route]:
     ]
 
 
-async def check_slots(platform: Platform, account: Account) -> None:
+async def check_slots(platform: Platform, account: Account, connection: Connection | None = None) -> None:
     """Let no account have more imports under way than are allowed.
+
+    Args:
+        platform: whose limits they are.
+        account: who asks for one more.
+        connection: the platform's own, in the transaction that adds it: of those who ask at the same time,
+            each then waits for the one before. Without, it is a look ahead, before anything is received.
 
     Raises:
         Problem: 429, all slots are in use.
     """
     slots = platform.settings.limits.imports_at_once
-    if slots:
+    if not slots:
+        return
+    if connection is None:
         await end_lost_of(platform.database, account)
-    if slots and len(await Imports(platform.database).running(account)) >= slots:
+    else:
+        await connection.execute(_ONE_AT_A_TIME, (account.id,))
+    if len(await Imports(platform.database).running(account, connection=connection)) >= slots:
         raise Problem(429, f"All {slots} slots for imports are in use: wait until one of them has ended")
 
 
@@ -121,6 +132,7 @@ class _ImportRoutes:
         failure = upload.failure if "file" in source else None
         # Both or neither: an import that nobody would ever begin could not be told from a slow one.
         async with self._platform.database.metadata() as conn:
+            await check_slots(self._platform, account, conn)
             await self._imports.add(
                 conn,
                 account,
@@ -251,7 +263,10 @@ def _limits(given: Any) -> str:
             given = orjson.loads(given)
         except ValueError:
             raise Problem(400, "'user_defined_limits' must be JSON") from None
-    return json.dumps(given if isinstance(given, dict) else {}, separators=(",", ":"))
+    try:
+        return orjson.dumps(given if isinstance(given, dict) else {}).decode()
+    except orjson.JSONEncodeError:
+        raise Problem(400, "'user_defined_limits' is nested too deeply") from None
 
 
 def _told(found: Import) -> dict[str, Any]:

@@ -63,6 +63,7 @@ class _Synchronizations:
         sync_id = uuid4()
         # All or nothing: one that has no first run would wait for it for ever.
         async with self._platform.database.metadata() as connection:
+            await check_slots(self._platform, account, connection)
             await self._syncs.add(
                 connection,
                 account,
@@ -109,7 +110,7 @@ class _Synchronizations:
             _, source = _source({"url": asked["url"]})
         await self._syncs.change(
             sync.id,
-            seconds=self._seconds(asked["interval"]) if "interval" in asked else None,
+            seconds=None if asked.get("interval") in (None, "") else self._seconds(asked["interval"]),
             source=source if source != sync.source else None,
             options={name: value for name, value in wanted.items() if value != sync.options.get(name)},
         )

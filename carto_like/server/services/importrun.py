@@ -127,11 +127,12 @@ async def _fail(imports: Imports, found: Import, failure: ImportFailure) -> None
 
 async def _reachable(platform: Platform) -> None:
     for _ in range(_OUTAGE_LOOKS):
+        # First, because one that answers but takes nothing, its disk being full, would be asked without end.
+        await asyncio.sleep(_OUTAGE_SECONDS)
         with suppress(psycopg.OperationalError, Problem):
             async with platform.database.metadata() as conn:
                 await conn.execute("SELECT 1")
             return
-        await asyncio.sleep(_OUTAGE_SECONDS)
 
 
 class _Run:

@@ -129,9 +129,9 @@ class Imports:
         ):
             return await (await cursor.execute(query.encode(), (import_id,))).fetchone()
 
-    async def running(self, account: Account) -> list[UUID]:
+    async def running(self, account: Account, *, connection: Connection | None = None) -> list[UUID]:
         """The account's imports of the last day that it asked for and that have not ended, newest first."""
-        async with self._database.metadata() as conn:
+        async with self._database.metadata() if connection is None else nullcontext(connection) as conn:
             cursor = await conn.execute(
                 "SELECT id FROM carto_like.imports WHERE account_id = %s AND state <> ALL (%s) "
                 "AND created_at > now() - interval '24 hours' AND NOT options ? 'replacing' "

@@ -135,7 +135,7 @@ class Syncs:
         Args:
             sync_id: which one.
             seconds: between two runs.
-            source: where the data comes from now.
+            source: the address that the data comes from now.
             options: those that change.
         """
         settings: list[sql.Composable] = [sql.SQL("options = options || %(options)s, updated_at = now()")]
@@ -143,7 +143,7 @@ class Syncs:
             due = "seconds = %(seconds)s, run_at = ran_at + make_interval(secs => %(seconds)s)"
             settings.append(sql.SQL(due))
         if source is not None:
-            settings.append(sql.SQL("source = %(source)s"))
+            settings.append(sql.SQL("source = %(source)s, data_type = 'url'"))
         if source is not None or options:
             # The same file may have to be read in another way.
             settings.append(_FORGET_SEEN)
