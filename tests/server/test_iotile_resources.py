@@ -344,7 +344,7 @@ def test_a_device_changes_hands(me: IOTileApi, farm: Farm, platform_server: Runn
     made(me.post("property/", json={"target": device["slug"], "name": "secret", "value": 1}))
     fleet = made(me.post("fleet/", json={"name": "Old", "org": farm.org["slug"]}))
     made(me.post(f"fleet/{fleet['slug']}/devices/", json={"device": device["slug"]}))
-    report = binary_report(device["id"], [(0x5001, number, number, number) for number in (1, 2)])
+    report = binary_report(device["id"], [(0x5001, number, number, number) for number in (1, 2)], index=0)
     sent = me.post(
         "streamer/report/", params={"timestamp": "2024-05-01T10:00:00Z"}, files={"file": ("r.bin", report)}
     )
