@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import parse_qsl
 
 import anyio
-import orjson
 from python_multipart import MultipartParser
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
@@ -20,10 +18,10 @@ from carto_like.server.errors import Problem
 from carto_like.server.imports import codes
 from carto_like.server.imports.codes import ImportFailure
 from carto_like.server.imports.filenames import safe_name
+from carto_like.server.vizapi.bodies import FORM, parameters
 
 _FILE_FIELDS = ("file", "filename")
 _SMALL_BYTES = 1 << 20
-_FORM = "application/x-www-form-urlencoded"
 
 
 class Upload:
@@ -66,11 +64,11 @@ class Upload:
         try:
             if kind == b"multipart/form-data":
                 await self._read_multipart(request, options.get(b"boundary", b""), authorise)
-            elif query_name and kind.decode("latin-1") not in (_FORM, "application/json"):
+            elif query_name and kind.decode("latin-1") not in (FORM, "application/json"):
                 await authorise({})
                 await self._read_raw(request, query_name)
             else:
-                self.fields = _parameters(kind.decode("latin-1"), await self._small_body(request))
+                self.fields = parameters(kind.decode("latin-1"), await self._small_body(request))
                 await authorise(self.fields)
         finally:
             await asyncio.to_thread(self._close)
@@ -252,20 +250,3 @@ class _Parts:
     def _part_ended(self) -> None:
         if not self._is_file:
             self._events.append(_Field(self._name, self._text.decode("utf-8", "replace")))
-
-
-def _parameters(kind: str, body: bytes) -> dict[str, Any]:
-    if not body.strip():
-        return {}
-    if kind == _FORM:
-        try:
-            return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict"))
-        except ValueError:
-            raise Problem(400, "The body is not a form in UTF-8") from None
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Problem(400, f"The body is not valid JSON: {error}") from None
-    if not isinstance(value, Mapping):
-        raise Problem(400, "The body must be a JSON object")
-    return dict(value)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from carto_like.server.errors import Problem
 
-_FORM = "application/x-www-form-urlencoded"
+FORM = "application/x-www-form-urlencoded"
 
 
 async def read_body(request: Request) -> dict[str, Any]:
@@ -20,10 +20,19 @@ async def read_body(request: Request) -> dict[str, Any]:
     Raises:
         Problem: 400 for a body that cannot be read, 413 for one past the limit of all bodies.
     """
-    content = await request.body()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return parameters(kind, await request.body())
+
+
+def parameters(kind: str, content: bytes) -> dict[str, Any]:
+    """What a body of a content type says, by name; nothing when it is empty.
+
+    Raises:
+        Problem: 400, it is no form and no JSON object.
+    """
     if not content.strip():
         return {}
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM:
+    if kind == FORM:
         try:
             return dict(parse_qsl(content.decode(), keep_blank_values=True, errors="strict"))
         except ValueError:
