@@ -164,9 +164,13 @@ def test_members(me: IOTileApi, platform_server: RunningServer) -> None:
     promoted = me.patch(f"{root}members/{bob_account.name}/", json={"is_org_admin": True})
     assert promoted.json()["is_org_admin"] is True
     invited = made(me.post(f"{root}invite/", json={"email": email}))
-    assert (invited["is_org_admin"], invited["role"]) == (True, "m1"), "he stays what he is"
+    assert (invited["is_org_admin"], invited["role"]) == (True, "a1"), "he stays what he is"
     assert bob.patch(root, json={"about": "ours"}).status_code == 200
     assert bob.delete(root).status_code == 403, "only who made it may delete it"
+    for role, is_admin in (("m1", False), ("a1", True)):
+        changed = me.patch(f"{root}members/{bob_account.name}/", json={"role": role}).json()
+        assert (changed["is_org_admin"], changed["role"]) == (is_admin, role)
+        assert me.get(f"{root}members/{bob_account.name}/").json() == changed
     assert me.patch(f"{root}members/{bob_account.name}/", json={"is_active": False}).status_code == 200
     assert bob.get(root).status_code == 404
     readmitted = made(me.post(f"{root}members/", json={"user": bob_account.name}))
