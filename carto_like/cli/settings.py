@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -14,6 +15,9 @@ import click
 __all__ = ["serving", "working"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+# What stands for {s} is said by maps, so it may be no more than the first part of a name.
+_TILE_HOST = re.compile(r"(?:\{s\}\.)?[^{}@\s]+")
 
 
 def _zone(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
@@ -34,6 +38,18 @@ def _root(_: click.Context, __: click.Parameter, given: str | None) -> str | Non
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
         raise click.BadParameter("give scheme and host, and a port if need be: https://maps.example.org")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _beginnings(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...] | None:
+    for address in given:
+        parts = urlsplit(address)
+        whole = parts.scheme in ("http", "https") and parts.path.startswith("/")
+        if not whole or not _TILE_HOST.fullmatch(parts.netloc):
+            raise click.BadParameter(
+                f"'{address}' must hold http or https, a whole host and a slash after it, such as "
+                "https://{s}.tile.example.org/"
+            )
+    return given or None
 
 
 _WORKING = {
@@ -70,6 +86,17 @@ _SERVING = {
         envvar="CARTO_LIKE_PUBLIC_URL",
         help="Scheme and host under which clients reach this server, for addresses in answers; each "
         "request's own when none is given [CARTO_LIKE_PUBLIC_URL].",
+    ),
+    "basemaps": click.option(
+        "--basemap",
+        "basemaps",
+        metavar="URL",
+        multiple=True,
+        callback=_beginnings,
+        envvar="CARTO_LIKE_BASEMAPS",
+        help="A tile server that maps may lie on: how the addresses in their http layers begin, such as "
+        "https://{s}.tile.example.org/. May be given several times; without it no other server is asked "
+        "[CARTO_LIKE_BASEMAPS, separated by spaces].",
     ),
     "hard_system_tables": click.option(
         "--hard-system-tables",

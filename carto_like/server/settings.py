@@ -178,6 +178,8 @@ class Settings:
             itself (``loopback``), or ``any``.
         uploads_dir: where files wait for their import, to be shared by all servers and workers; None for a
             folder in ``data_dir`` or, without one, for temporary files.
+        basemaps: beginnings of the addresses that maps may take pictures from, each with a whole host and a
+            slash after it.
         limits: see :class:`Limits`.
     """
 
@@ -191,4 +193,5 @@ class Settings:
     worker: bool = True
     import_addresses: Literal["public", "loopback", "any"] = "public"
     uploads_dir: Path | None = None
+    basemaps: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)

@@ -22,7 +22,7 @@ SERVER = frozenset(
     {"starlette", "uvicorn", "orjson", "psycopg", "psycopg_pool", "cryptography"}
     | {"prometheus_client", "platformdirs", "python_multipart", "anyio", "isal", "h11"}
     | {"httptools", "pyogrio", "pyarrow", "procrastinate", "charset_normalizer", "jwt", "msgpack"}
-    | {"numpy", "pyproj", "mapnik", "jinja2", "markupsafe"}
+    | {"numpy", "pyproj", "mapnik", "jinja2", "markupsafe", "urllib3"}
 )
 FRAMES = frozenset({"numpy", "pandas", "pyarrow", "orjson"})
 COMMANDS = frozenset({"click", "rich", "platformdirs", "requests"})

@@ -1,4 +1,4 @@
-"""Plain layers: one colour, drawn as the background of a map without rows."""
+"""Plain layers: one colour, drawn as the background of a map without rows, or one picture."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from .problems import MapProblem
 _TEXT = re.compile(r"[A-Za-z]+|#[0-9A-Fa-f]{3}|#[0-9A-Fa-f]{6}")
 
 
+def is_paved(layer: Layer) -> bool:
+    """Whether a plain layer is a picture that is repeated, rather than a colour."""
+    return layer.options.get("color") is None and isinstance(layer.options.get("imageUrl"), str)
+
+
 def plain_style(layer: Layer) -> MapnikStyle:
     """What draws a plain layer.
 
@@ -23,7 +28,7 @@ def plain_style(layer: Layer) -> MapnikStyle:
     if color is None:
         text = "Plain layer: at least one of the options, `color` or `imageUrl`, must be provided."
         if layer.options.get("imageUrl") is not None:
-            text = "Invalid imageUrl for 'plain' layer: pictures from elsewhere are not fetched"
+            text = "Invalid imageUrl for 'plain' layer: it must be text"
         raise MapProblem(400, text, kind="layer", more=layer.context)
     try:
         return compile_style(f"Map {{ background-color: {_as_css(color)}; }}")

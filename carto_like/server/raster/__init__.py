@@ -12,6 +12,7 @@ Importing this package needs nothing; ``Renderer()`` needs the extra ``[maps]`` 
         png = await renderer.picture([Layer(style, rows)], view, png=SMALL_PNG)
 
 ``sheet, rules = await without_ramps(connection, sql, cartocss)`` comes first where a style has ``ramp()``.
+``Pictures`` of other servers, with the boxes that they fill, go among the layers, and so does a ``Paving``.
 Several layers lie over each other, the first at the bottom. A static map is a ``View`` of another size
 (``MAX_SIDE`` at most). ``await renderer.grid(Layer(style, rows), view, fields)`` gives the dictionary of a
 UTFGrid; its rows need ``style.columns | set(fields)``. What cannot be drawn raises ``RenderError``; what
@@ -25,20 +26,29 @@ from .renderer import (
     GOOD_PNG,
     MAX_SIDE,
     SMALL_PNG,
+    Drawn,
     Layer,
+    Paving,
+    Picture,
+    Pictures,
     RasterUnavailable,
     Renderer,
     RenderError,
     Row,
     Rows,
     View,
+    check_picture,
 )
 
 __all__ = [
     "GOOD_PNG",
     "MAX_SIDE",
     "SMALL_PNG",
+    "Drawn",
     "Layer",
+    "Paving",
+    "Picture",
+    "Pictures",
     "RasterUnavailable",
     "RenderError",
     "Renderer",
@@ -46,6 +56,7 @@ __all__ = [
     "Rows",
     "Source",
     "View",
+    "check_picture",
     "fetch",
     "read_only",
     "substitute",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import mapnik
@@ -12,12 +14,25 @@ import mapnik
 from ..cartocss import MapnikStyle
 from .features import fill
 from .likeness import Likeness
-from .renderer import Batch, RenderError, View
+from .renderer import Batch, Bounds, Picture, RenderError, View
 
 # A loaded style takes some hundred kilobytes in every thread.
 MAX_STYLES = 64
+_PICTURES = """
+<Map srs="epsg:3857">
+  <Style name="picture"><Rule><RasterSymbolizer scaling="bilinear"/></Rule></Style>
+</Map>
+"""
 
 _thread = threading.local()
+
+
+def check_picture(content: bytes) -> None:
+    """Raise ``ValueError`` for a picture that Mapnik cannot read, of which it would draw nothing."""
+    try:
+        mapnik.Image.from_string(content)
+    except RuntimeError:
+        raise ValueError("it cannot be read") from None
 
 
 class Canvas:
@@ -65,6 +80,31 @@ class Canvas:
             self._gathered = mapnik.MemoryDatasource()
         self._fill(self._gathered, style, columns, rows)
 
+    def lay(self, pictures: Sequence[tuple[Picture, Bounds]]) -> None:
+        """Draw pictures where they belong, scaled as they need be."""
+        drawn = self._zoomed(mapnik.Map(self._width, self._height))
+        mapnik.load_map_from_string(drawn, _PICTURES)
+        # Mapnik reads such pictures from files only.
+        with tempfile.TemporaryDirectory(prefix="carto-like-basemap-") as folder:
+            for number, (picture, (west, south, east, north)) in enumerate(pictures):
+                path = Path(folder, f"{number}.{picture.kind}")
+                path.write_bytes(picture.content)
+                layer = mapnik.Layer(str(number), "epsg:3857")
+                layer.styles.append("picture")
+                layer.datasource = mapnik.Raster(file=str(path), lox=west, loy=south, hix=east, hiy=north)
+                drawn.layers.append(layer)
+            self._render(drawn, apart=self._painted)
+
+    def pave(self, picture: Picture) -> None:
+        """Repeat a picture in its own size, from the upper left corner on."""
+        stone = mapnik.Image.from_string(picture.content)
+        stone.premultiply()
+        self._image.premultiply()
+        for top in range(0, self._height, stone.height()):
+            for left in range(0, self._width, stone.width()):
+                self._image.composite(stone, mapnik.CompositeOp.src_over, 1.0, left, top)
+        self._painted = True
+
     def finish(self, style: MapnikStyle) -> None:
         """Draw what was gathered of a layer; a style that cannot be drawn fails here at the latest."""
         source, self._gathered = self._gathered, None
@@ -91,26 +131,30 @@ class Canvas:
 
     def _draw(self, style: MapnikStyle, source: Any) -> None:
         drawn = self._map(style)
+        drawn.layers[0].datasource = source
+        try:
+            # Mapnik takes up a picture whose colours are multiplied by alpha, and leaves one where they are
+            # not: going to and fro between them loses something of the fainter ones each time.
+            self._render(drawn, apart=style.in_turn and self._painted)
+        finally:
+            drawn.layers[0].datasource = None
+
+    def _render(self, drawn: Any, *, apart: bool) -> None:
         if self._labels is None:
             self._labels = mapnik.LabelCollisionDetector(drawn)
-        # Mapnik takes up a picture whose colours are multiplied by alpha, and leaves one where they are not:
-        # going to and fro between them loses something of the fainter ones each time.
-        apart = style.in_turn and self._painted
         target = mapnik.Image(self._width, self._height) if apart else self._image
         if target is self._image:
             target.premultiply()
-        drawn.layers[0].datasource = source
-        try:
-            mapnik.render_with_detector(drawn, target, self._labels, self._view.scale)
-        finally:
-            drawn.layers[0].datasource = None
+        mapnik.render_with_detector(drawn, target, self._labels, self._view.scale)
         if apart:
             self._image.premultiply()
             self._image.composite(target, mapnik.CompositeOp.src_over, 1.0, 0, 0)
         self._painted = True
 
     def _map(self, style: MapnikStyle) -> Any:
-        drawn = _map_of(style)
+        return self._zoomed(_map_of(style))
+
+    def _zoomed(self, drawn: Any) -> Any:
         drawn.resize(self._width, self._height)
         drawn.buffer_size = round(self._view.buffer * self._view.scale)
         drawn.aspect_fix_mode = mapnik.aspect_fix_mode.RESPECT

@@ -8,7 +8,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ..cartocss import MapnikStyle
 
@@ -100,6 +100,37 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A file; ``kind`` is ``"png"`` or ``"jpg"``."""
+
+    content: bytes = field(repr=False)
+    kind: str
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures and the boxes in EPSG:3857 that they fill.
+
+    Attributes:
+        pictures: each with its west, south, east and north.
+        is_whole: whether none of those that belong here is missing.
+    """
+
+    pictures: tuple[tuple[Picture, Bounds], ...] = ()
+    is_whole: bool = True
+
+
+@dataclass(frozen=True)
+class Paving:
+    """A picture that is repeated in its own size."""
+
+    picture: Picture
+
+
+Drawn: TypeAlias = "Layer | Pictures | Paving"
+
+
+@dataclass(frozen=True)
 class Row:
     """One feature at hand: its geometry as two-dimensional WKB in EPSG:3857, and its attributes."""
 
@@ -128,7 +159,7 @@ class Renderer:
         # A large picture takes hundreds of megabytes from its first row to its last.
         self._large = asyncio.Semaphore(threads)
 
-    async def picture(self, layers: Sequence[Layer], view: View, *, png: str = SMALL_PNG) -> bytes:
+    async def picture(self, layers: Sequence[Drawn], view: View, *, png: str = SMALL_PNG) -> bytes:
         """Draw the layers as PNG, ``view.width * view.scale`` pixels wide; raises ``RenderError``.
 
         ``png`` is ``SMALL_PNG`` (256 colours) or ``GOOD_PNG`` (every colour).
@@ -138,14 +169,20 @@ class Renderer:
         async with self._large:
             return await self._picture(layers, view, png)
 
-    async def _picture(self, layers: Sequence[Layer], view: View, png: str) -> bytes:
+    async def _picture(self, layers: Sequence[Drawn], view: View, png: str) -> bytes:
         canvas = await self._canvas(view)
-        backgrounds = [layer.style.background for layer in layers if layer.style.background]
+        styles = [layer.style for layer in layers if isinstance(layer, Layer)]
+        backgrounds = [style.background for style in styles if style.background]
         if backgrounds:
             await self._run(canvas.fill, backgrounds[-1])
         for layer in layers:
-            await self._add(canvas, layer)
-            await self._run(canvas.finish, layer.style)
+            if isinstance(layer, Pictures):
+                await self._run(canvas.lay, layer.pictures)
+            elif isinstance(layer, Paving):
+                await self._run(canvas.pave, layer.picture)
+            else:
+                await self._add(canvas, layer)
+                await self._run(canvas.finish, layer.style)
         return await self._run(canvas.encoded, png)
 
     async def grid(
@@ -236,6 +273,13 @@ class Renderer:
 def _at_hand(style: MapnikStyle, rows: Iterable[Row], columns: Iterable[str]) -> Layer:
     named = tuple(sorted(columns))
     return Layer(style, Rows(named, [(row.wkb, *map(row.attributes.get, named)) for row in rows]))
+
+
+def check_picture(content: bytes) -> None:
+    """Raise ``ValueError`` for a picture that cannot be read; to be called in a thread."""
+    from .drawing import check_picture
+
+    check_picture(content)
 
 
 def _canvas(view: View, limits: tuple[int, int], whole: bool) -> Canvas:

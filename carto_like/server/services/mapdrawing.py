@@ -14,10 +14,11 @@ import psycopg
 from carto_like.server import raster
 from carto_like.server.maps.config import Layer
 from carto_like.server.maps.coordinates import Bounds, Tile
-from carto_like.server.maps.plain import plain_style
+from carto_like.server.maps.plain import is_paved, plain_style
 from carto_like.server.maps.problems import RENDER_TIMEOUT, MapProblem, bad, told
 from carto_like.server.platform import Platform
 from carto_like.server.pool import Connection
+from carto_like.server.services.basemaps import Basemaps
 from carto_like.server.services.mapboxes import Boxes
 from carto_like.server.services.mapplans import LayerPlan
 from carto_like.server.services.mapsession import reading
@@ -30,20 +31,25 @@ _LARGE = 2**17
 
 @dataclass(frozen=True)
 class Content:
-    """An answer's body and its strong validator, which is made once with it."""
+    """An answer's body and its strong validator, which is made once with it.
+
+    Attributes:
+        is_whole: whether another answer to the same would be equal; False when something did not come.
+    """
 
     body: bytes
     media_type: str
     etag: str = field(default="")
+    is_whole: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "etag", self.etag or _etag(self.body))
 
     @classmethod
-    async def of(cls, body: bytes, media_type: str) -> Content:
+    async def of(cls, body: bytes, media_type: str, *, is_whole: bool = True) -> Content:
         """The content, made without keeping others waiting: of a megabyte a validator takes milliseconds."""
         large = len(body) > _LARGE
-        return cls(body, media_type, await asyncio.to_thread(_etag, body) if large else "")
+        return cls(body, media_type, await asyncio.to_thread(_etag, body) if large else "", is_whole)
 
 
 def _etag(body: bytes) -> str:
@@ -68,10 +74,13 @@ class Drawing:
     def __init__(self, platform: Platform, boxes: Boxes) -> None:
         self._platform = platform
         self._boxes = boxes
+        self._basemaps = Basemaps(platform.settings.basemaps)
         self._seconds = platform.settings.limits.map_timeout or None
 
-    async def picture(self, view: View, layers: Sequence[Layer], frame: Frame, media_type: str) -> Content:
-        """The layers over each other.
+    async def picture(
+        self, view: View, layers: Sequence[Layer], frame: Frame, media_type: str, *, alone: bool = False
+    ) -> Content:
+        """The layers over each other; ``alone`` when the map shows no other layer at any zoom.
 
         Raises:
             Problem: Mapnik is absent, the layers cannot be drawn, or what their SQL meets.
@@ -80,11 +89,17 @@ class Drawing:
         canvas = raster.View(frame.bounds, frame.width, frame.height, frame.scale, round(view.buffer("png")))
         plans = [view.plan.layers[layer.index] for layer in layers if layer.index in view.plan.layers]
         sources = {plan.layer.index: await self._source(plan, frame.tile, canvas) for plan in plans}
+        # Before connections are taken: other servers may take their time.
+        fetched = await self._fetched(layers, frame, alone=alone)
+        is_whole = all(part.is_whole for part in fetched.values() if isinstance(part, raster.Pictures))
         try:
             async with AsyncExitStack() as stack:
                 sessions: dict[str, Connection] = {}
-                parts = []
+                parts: list[raster.Drawn] = []
                 for layer in layers:
+                    if layer.index in fetched:
+                        parts.append(fetched[layer.index])
+                        continue
                     plan = view.plan.layers.get(layer.index)
                     if plan is None or plan.style is None:
                         parts.append(raster.Layer(plain_style(layer), raster.Rows(())))
@@ -96,13 +111,25 @@ class Drawing:
                     rows = raster.fetch(sessions[plan.role], source, canvas, plan.style.columns)
                     parts.append(raster.Layer(plan.style, rows))
                 drawing = renderer.picture(parts, canvas, png=frame.png)
-                return await Content.of(await asyncio.wait_for(drawing, self._seconds), media_type)
+                drawn = await asyncio.wait_for(drawing, self._seconds)
+                return await Content.of(drawn, media_type, is_whole=is_whole)
         except asyncio.TimeoutError as error:
             raise MapProblem(429, RENDER_TIMEOUT, kind="limit", more={"subtype": "render"}) from error
         except raster.RenderError as error:
             raise bad(str(error), "tile") from error
         except (psycopg.Error, Stopped) as error:
             raise told(error, styled=True) from error
+
+    async def _fetched(
+        self, layers: Sequence[Layer], frame: Frame, *, alone: bool
+    ) -> dict[int, raster.Pictures | raster.Paving]:
+        found: dict[int, raster.Pictures | raster.Paving] = {}
+        for layer in layers:
+            if layer.type == "http":
+                found[layer.index] = await self._basemaps.laid(layer, frame, alone=alone)
+            elif layer.type == "plain" and is_paved(layer):
+                found[layer.index] = await self._basemaps.paving(layer)
+        return found
 
     async def grid(self, view: View, layer: Layer | None, tile: Tile) -> Content:
         """The UTFGrid of a layer; an empty one of a layer that the zoom does not show."""

@@ -65,7 +65,7 @@ class Tiles:
         content = self._kept.get(key)
         if content is None:
             content = await self._flights.run(key, lambda: self._drawn(view, wanted, layers))
-            if view.may_be_kept:
+            if view.may_be_kept and content.is_whole:
                 self._kept.put(key, content)
         return content
 
@@ -77,11 +77,12 @@ class Tiles:
         if content is None:
             self._check_styles(layers)
             media_type = "image/jpeg" if jpeg else "image/png"
-            shown = [layer for layer in layers if layer.is_shown_at(frame.tile.z) and layer.type != "http"]
+            shown = [layer for layer in layers if layer.is_shown_at(frame.tile.z)]
+            alone = len(layers) == 1
             content = await self._flights.run(
-                key, lambda: self._pictures.picture(view, shown, frame, media_type)
+                key, lambda: self._pictures.picture(view, shown, frame, media_type, alone=alone)
             )
-            if view.may_be_kept:
+            if view.may_be_kept and content.is_whole:
                 self._kept.put(key, content)
         return content
 
@@ -121,13 +122,12 @@ class Tiles:
     def _check_styles(self, layers: Sequence[Layer]) -> None:
         if any(layer.type == "mapnik" and not layer.is_styled for layer in layers):
             raise bad("Unsupported format: 'cartocss' option is missing for png", "tile")
-        others = [layer for layer in layers if layer.type != "http"]
-        for layer in others or layers:
-            if layer.type not in ("mapnik", "plain"):
+        for layer in layers:
+            if layer.type not in ("mapnik", "plain", "http"):
                 raise bad(f"Type for layer '{layer.type}' not supported", "layer", **layer.context)
 
     async def _drawn(self, view: View, wanted: Wanted, layers: Sequence[Layer]) -> Content:
-        shown = [layer for layer in layers if layer.is_shown_at(wanted.tile.z) and layer.type != "http"]
+        shown = [layer for layer in layers if layer.is_shown_at(wanted.tile.z)]
         if wanted.format == "mvt":
             plans = [view.plan.layers[layer.index] for layer in shown]
             return await Content.of(await self._vector(view, plans, wanted.tile), "application/x-protobuf")
@@ -141,7 +141,7 @@ class Tiles:
             wanted.scale,
             _PNG[wanted.format],
         )
-        return await self._pictures.picture(view, shown, frame, "image/png")
+        return await self._pictures.picture(view, shown, frame, "image/png", alone=len(layers) == 1)
 
     async def _vector(self, view: View, plans: Sequence[LayerPlan], tile: Tile) -> bytes:
         """The tile in one statement, or one for each role whose rights layers are read with."""

@@ -47,6 +47,16 @@ def test_the_environment_says_it_too() -> None:
     }
 
 
+def test_basemaps_are_beginnings_of_addresses() -> None:
+    result = run(
+        server, "--basemap", "https://{s}.tile.example.org/", "--basemap", "http://10.0.0.7:8080/osm/"
+    )
+    expected = {"basemaps": ["https://{s}.tile.example.org/", "http://10.0.0.7:8080/osm/"]}
+    assert json.loads(result.output) == expected
+    one, other = expected["basemaps"]
+    assert json.loads(run(server, CARTO_LIKE_BASEMAPS=f"{one} {other}").output) == expected
+
+
 def test_a_public_url_is_scheme_and_host() -> None:
     result = run(server, "--public-url", "https://maps.example.org:8443/", "--hard-system-tables")
     assert json.loads(result.output) == {
@@ -63,6 +73,11 @@ def test_a_public_url_is_scheme_and_host() -> None:
         (("--public-url", "maps.example.org"), "give scheme and host"),
         (("--public-url", "https://maps.example.org/some/path"), "give scheme and host"),
         (("--import-addresses", "all"), "'all' is not one of"),
+        (("--basemap", "https://tile.example.org"), "a whole host and a slash after it"),
+        (("--basemap", "https://{s}/"), "a whole host and a slash after it"),
+        (("--basemap", "https://{s}tile.example.org/"), "a whole host and a slash after it"),
+        (("--basemap", "https://me:secret@tile.example.org/"), "a whole host and a slash after it"),
+        (("--basemap", "file:///tiles/"), "a whole host and a slash after it"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments: tuple[str, ...], complaint: str) -> None:
