@@ -479,6 +479,17 @@ def test_streams(me: IOTileApi, farm: Farm) -> None:
 # Fleets, properties, catalogues
 
 
+def test_a_fleet_takes_devices_of_its_organization_only(me: IOTileApi, farm: Farm) -> None:
+    """Else it would go on to show them to who has left theirs."""
+    other = made(me.post("org/", json={"name": f"Other {uuid4().hex[:8]}"}))
+    fleet = made(me.post("fleet/", json={"name": "Lent", "org": other["slug"]}))
+    devices = f"fleet/{fleet['slug']}/devices/"
+    refused = me.post(devices, json={"device": farm.devices[0]["slug"]})
+    assert (refused.status_code, list(refused.json())) == (400, ["device"])
+    assert "another organization" in refused.json()["device"][0]
+    assert me.get(devices).json()["count"] == 0
+
+
 def test_fleet(me: IOTileApi, farm: Farm) -> None:
     fleet = made(me.post("fleet/", json={"name": "All", "org": farm.org["slug"]}))
     root = f"fleet/{fleet['slug']}/"

@@ -70,15 +70,18 @@ async def its_devices(call: Call) -> Response:
             await call.require_admin(connection, fleet["org_id"])
             values = read(await object_of(call.request), _PLACE)
             device = await _device(call, connection, values["device"])
+            # Who left the device's organization would go on to see it here.
+            if call.method == "POST" and device["org_id"] != fleet["org_id"]:
+                raise wrong("device", "The device is of another organization than the fleet.")
             if call.method == "DELETE":
-                await fleets.remove_device(connection, fleet["id"], device)
+                await fleets.remove_device(connection, fleet["id"], device["id"])
                 return no_content()
             facts = {
                 "always_on": values.get("always_on", True),
                 "is_access_point": values.get("is_access_point", False),
             }
-            await fleets.add_devices(connection, fleet["id"], [device], **facts)
-            return answer(shapes.fleet_device({"device": device, **facts}), 201)
+            await fleets.add_devices(connection, fleet["id"], [device["id"]], **facts)
+            return answer(shapes.fleet_device({"device": device["id"], **facts}), 201)
     where = call.where().add("x.fleet = %(fleet)s", fleet=fleet["id"])
     return await call.list_of(FLEET_DEVICE, where, SMALL, shapes.fleet_device)
 
@@ -134,10 +137,10 @@ async def _named_once(connection: Connection) -> AsyncIterator[None]:
         raise wrong("name", "The target has a property of this name.") from None
 
 
-async def _device(call: Call, connection: Connection, name: str) -> int:
-    found = slugs.device_number(name)
-    where = call.where().add("d.id = %(id)s", id=found)
-    if found is None or await find(connection, DEVICE, where) is None:
+async def _device(call: Call, connection: Connection, name: str) -> Record:
+    where = call.where().add("d.id = %(id)s", id=slugs.device_number(name))
+    found = await find(connection, DEVICE, where)
+    if found is None:
         raise wrong("device", "There is no such device.")
     return found
 
