@@ -38,7 +38,7 @@ from tests.support.maps import NAMED, config, styled_layer, template, token_of
 from tests.support.server import SECRET, RunningServer
 
 FACTOR = int(os.environ.get("CARTO_LIKE_FUZZ", "1"))
-EXAMPLES = 120 * FACTOR
+EXAMPLES = 60 * FACTOR
 
 
 def route_methods() -> dict[str, frozenset[str]]:
@@ -229,7 +229,7 @@ def test_every_route_answers_whatever_comes(path: str, target: Target) -> None:
 
     @hypothesis_settings(
         # Many addresses lead to the same few things.
-        max_examples=EXAMPLES // 3 if "/map" in path else EXAMPLES,
+        max_examples=EXAMPLES // 2 if "/map" in path else EXAMPLES,
         deadline=None,
         database=None,
         derandomize=FACTOR == 1,
