@@ -36,13 +36,11 @@ EXTRAS = {
         # Its tables are brought up to date by files that come with it, and only forwards.
         "procrastinate>=3.10,<3.11",
         "prometheus-client>=0.20",
-        "pyogrio>=0.10",
-        "pyarrow>=16",
         "charset-normalizer>=3.3",
         "platformdirs>=4",
         # GDAL is in the wheel of pyogrio; before 0.12 it cannot write SpatiaLite.
         "pyogrio>=0.12",
-        "pyarrow>=15",
+        "pyarrow>=16",
         # Exports name the reference system of their geometries in full.
         "numpy>=1.24",
         "pyproj>=3.6",
@@ -74,9 +72,7 @@ EXTRAS = {
         "types-requests",
     ],
 }
-EXTRAS["all"] = sorted(
-    {name for extra in ("fast", "frames", "cli", "server", "maps") for name in EXTRAS[extra]}
-)
+EXTRAS["all"] = sorted({name for extra in EXTRAS if extra != "dev" for name in EXTRAS[extra]})
 
 setup(
     name="carto-like",

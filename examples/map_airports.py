@@ -1,6 +1,8 @@
 """Make a map of the airports of the world, and a picture of it.
 
 python examples/map_airports.py --output airports.png
+
+It takes the package airportsdata (pip install airportsdata), where the rows come from.
 """
 
 from __future__ import annotations

@@ -139,8 +139,11 @@ class IOTileClient(Client):
         Raises:
             ConfigurationError: there is no token, or it is of a kind that does not expire.
         """
-        if not self._token or self.token_type != "jwt":
-            raise self.error_type(ConfigurationError)("only a token of type 'jwt' can be renewed")
+        if not self._token:
+            raise self.error_type(ConfigurationError)("there is no token to renew: log in first")
+        if self.token_type != "jwt":
+            text = f"only a token of type 'jwt' can be renewed, not {self.token_type!r}"
+            raise self.error_type(ConfigurationError)(text)
         answer = self.send("auth/api-jwt-refresh/", "post", json={"token": self._token}, auth=_unsigned)
         token = self._told(answer).get("token")
         if not isinstance(token, str) or not token:

@@ -6,9 +6,9 @@ stream. It needs the extra ``frames``.
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
-import sys
 
 import pandas
 
@@ -19,7 +19,9 @@ from carto_like.iotile.streams import StreamManager
 
 def main() -> None:
     """Read the stream twice."""
-    slug = sys.argv[1]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("stream", help="slug, such as s--0000-0001--0000-0000-0000-0097--5001")
+    slug = parser.parse_args().stream
     api = Api(os.environ["IOTILE_DOMAIN"])
     if not api.login(email=os.environ["IOTILE_EMAIL"], password=os.environ["IOTILE_PASSWORD"]):
         raise SystemExit("The login failed.")

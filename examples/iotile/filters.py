@@ -6,8 +6,8 @@ the slug of an organization.
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 
 from carto_like.iotile.api.connection import Api
 from carto_like.iotile.client import IOTileClient
@@ -16,7 +16,9 @@ from carto_like.iotile.devices import DeviceManager
 
 def main() -> None:
     """List the projects of an organization, two ways, and the devices of each."""
-    slug = sys.argv[1]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("organization", help="slug, such as farm")
+    slug = parser.parse_args().organization
     api = Api(os.environ["IOTILE_DOMAIN"])
     if not api.login(email=os.environ["IOTILE_EMAIL"], password=os.environ["IOTILE_PASSWORD"]):
         raise SystemExit("The login failed.")

@@ -15,6 +15,7 @@ from carto_like.auth import APIKeyAuthClient
 from carto_like.iotile.client import IOTileClient
 from carto_like.iotile.rows import READING_COLUMNS, reading_rows
 from carto_like.iotile.streams import StreamManager
+from carto_like.pure.pgtext import quote_identifier
 from carto_like.sql import CopySQLClient, SQLClient
 
 COLUMNS = "stream text, device text, recorded_at timestamptz, value float8, the_geom geometry(Point, 4326)"
@@ -29,12 +30,15 @@ def main() -> None:
     arguments = parser.parse_args()
 
     auth_client = APIKeyAuthClient(os.environ["CARTO_API_URL"], os.environ["CARTO_API_KEY"])
-    SQLClient(auth_client).send(f'CREATE TABLE "{arguments.table}" ({COLUMNS})')
     since = datetime.now(timezone.utc) - timedelta(days=365)
     with IOTileClient(
         os.environ["IOTILE_DOMAIN"], token=os.environ["IOTILE_TOKEN"], token_type="token"
     ) as client:
-        streams = islice(StreamManager(client).iterate(project=arguments.project), arguments.streams)
+        # Before the table is made, so that a wrong token or project leaves none behind.
+        streams = list(islice(StreamManager(client).iterate(project=arguments.project), arguments.streams))
+        if not streams:
+            raise SystemExit(f"{arguments.project} has no streams, or the account does not see them.")
+        SQLClient(auth_client).send(f"CREATE TABLE {quote_identifier(arguments.table)} ({COLUMNS})")
         rows = reading_rows(client, streams, start=since)
         copied = CopySQLClient(auth_client).copyfrom_rows(arguments.table, rows, READING_COLUMNS)
     print(f"{copied['total_rows']} readings are in {arguments.table}")

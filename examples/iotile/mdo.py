@@ -6,8 +6,8 @@ stream.
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 
 from carto_like.iotile.api.connection import Api
 from carto_like.iotile.utils.mdo import MdoHelper
@@ -15,12 +15,16 @@ from carto_like.iotile.utils.mdo import MdoHelper
 
 def main() -> None:
     """Convert the last point of the stream, and compare."""
-    slug = sys.argv[1]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("stream", help="slug, such as s--0000-0001--0000-0000-0000-0097--5001")
+    slug = parser.parse_args().stream
     api = Api(os.environ["IOTILE_DOMAIN"])
     if not api.login(email=os.environ["IOTILE_EMAIL"], password=os.environ["IOTILE_PASSWORD"]):
         raise SystemExit("The login failed.")
     stream = api.stream(slug).get()
     own = MdoHelper(stream["multiplication_factor"], stream["division_factor"], stream["offset"])
+    if stream["input_unit"] is None or stream["output_unit"] is None:
+        raise SystemExit(f"{slug} has no units; its variable has no type.")
     taken = MdoHelper(*(stream["input_unit"][name] for name in "mdo"))
     shown = MdoHelper(*(stream["output_unit"][name] for name in "mdo"))
 

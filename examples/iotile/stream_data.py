@@ -6,8 +6,8 @@ stream.
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 
 from carto_like.iotile.api.connection import Api
 from carto_like.iotile.stream.data import StreamData, StreamRawData
@@ -24,7 +24,9 @@ class Extremes(StreamData):
 
 def main() -> None:
     """Read the stream in four ways."""
-    slug = sys.argv[1]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("stream", help="slug, such as s--0000-0001--0000-0000-0000-0097--5001")
+    slug = parser.parse_args().stream
     api = Api(os.environ["IOTILE_DOMAIN"])
     if not api.login(email=os.environ["IOTILE_EMAIL"], password=os.environ["IOTILE_PASSWORD"]):
         raise SystemExit("The login failed.")

@@ -6,8 +6,8 @@ device.
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 
 from carto_like.iotile.api.connection import Api
 from carto_like.iotile.api.exceptions import HttpNotFoundError
@@ -16,10 +16,13 @@ from carto_like.iotile.utils.gid import IOTileDeviceSlug
 
 def main() -> None:
     """Print the events of the device, each with its largest amplitude."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("device", help="slug, such as d--0097")
+    slug = IOTileDeviceSlug(parser.parse_args().device)
     api = Api(os.environ["IOTILE_DOMAIN"])
     if not api.login(email=os.environ["IOTILE_EMAIL"], password=os.environ["IOTILE_PASSWORD"]):
         raise SystemExit("The login failed.")
-    device = api.device(IOTileDeviceSlug(sys.argv[1])).get()
+    device = api.device(slug).get()
     project = api.project(device["project"]).get()
     print(f"{device['label']} of project {project['name']} in {project['org']}")
     points = api.data.get(filter=device["slug"], page_size=1)["count"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -164,3 +165,9 @@ def test_what_is_named_really_differs(name: str) -> None:
 )
 def test_the_comparison_notices(frozen: list[str], ours: list[str], fits: bool) -> None:
     assert (list(missing_parameters(frozen, ours)) == []) is fits
+
+
+def test_the_page_about_porting_names_the_modules_that_are_kept() -> None:
+    page = (Path(__file__).parents[2] / "doc" / "porting.rst").read_text("utf-8")
+    sentence = page[page.index("are kept for the modules") : page.index("a test compares")]
+    assert set(re.findall(r"``(\w+)``", sentence)) == set(FROZEN) - set(PENDING)

@@ -53,14 +53,14 @@ def run(
     monkeypatch.setenv("IOTILE_EMAIL", EMAIL)
     monkeypatch.setenv("IOTILE_PASSWORD", PASSWORD)
 
-    def start(script: str, *arguments: object) -> str:
+    def start(script: str, *arguments: object, ends: str | None = None) -> str:
         monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
         code: Any = None
         try:
             runpy.run_path(str(EXAMPLES / script), run_name="__main__")
         except SystemExit as end:
             code = end.code
-        assert code in (None, 0)
+        assert (code in (None, 0)) if ends is None else ends in str(code)
         return capsys.readouterr().out
 
     return start
@@ -151,6 +151,20 @@ def test_mdo(run: Run) -> None:
     ]
 
 
+def test_mdo_of_a_stream_without_units(run: Run, cloud: IOTileCloud) -> None:
+    project, _ = cloud.quick_add_project("Bare")
+    stream = cloud.quick_add_stream(cloud.quick_add_device(project), cloud.quick_add_variable(project, 1))
+    run("mdo.py", stream, ends="has no units")
+
+
+@pytest.mark.parametrize(
+    "script", ["accumulation_report", "data_frame", "filters", "mdo", "stream_data", "trip", "upload"]
+)
+def test_what_is_missing_on_the_command_line_is_named(run: Run, script: str) -> None:
+    run(f"{script}.py", ends="2")
+    run(f"{script}.py", "--help")
+
+
 def test_trip(run: Run) -> None:
     assert run("trip.py", "0xd2").splitlines() == [
         "Meter of project Meters in arch-systems",
@@ -189,6 +203,8 @@ def test_last_year_of_fifty_streams(
     monkeypatch.setenv("IOTILE_TOKEN", iotile.auth.token.get()["token"])
     monkeypatch.setenv("CARTO_API_URL", account.base_url)
     monkeypatch.setenv("CARTO_API_KEY", account.api_key)
+    run("last_year_to_table.py", "p--ffff", ends="has no streams")
+    assert rows_of(api, "SELECT to_regclass('readings') AS found") == [{"found": None}]
     assert run("last_year_to_table.py", slug) == "150 readings are in readings\n"
     landed = rows_of(
         api,

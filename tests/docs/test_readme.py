@@ -36,3 +36,17 @@ def test_files_and_modules_it_names_exist() -> None:
         assert path.with_suffix(".py").is_file() or (path / "__init__.py").is_file(), module
     for name in set(re.findall(r"`([A-Z]+\.md|doc/|examples/)`", README)):
         assert (ROOT / name).exists(), name
+
+
+def test_examples_that_their_readme_names_exist() -> None:
+    named = set(re.findall(r"examples/\S+\.\w+", (ROOT / "examples" / "README.md").read_text("utf-8")))
+    assert "examples/map_airports.py" in named
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+
+
+def test_every_extra_is_in_the_table_of_them() -> None:
+    setup = (ROOT / "setup.py").read_text("utf-8")
+    extras = set(re.findall(r'^    "(\w+)": \[', setup, re.MULTILINE)) | {"all"}
+    page = (ROOT / "doc" / "start.rst").read_text("utf-8")
+    assert {"server", "maps"} <= extras
+    assert extras == set(re.findall(r"^   \* - ``(\w+)``$", page, re.MULTILINE))

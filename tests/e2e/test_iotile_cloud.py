@@ -176,7 +176,7 @@ class TestQuickAdditions:
         cloud.quick_add_device(cloud.quick_add_project()[0], 10)
         assert api.streamer.report.get()["count"] == 0
         readings = [(0x5001, number, number, 2 * number) for number in range(1, 101)]
-        content = binary_report(10, readings, streamer=1, selector=0xABCD)
+        content = binary_report(10, readings, index=1, selector=0xABCD)
         assert len(content) == 1644
         file = io.BytesIO(content)
         file.name = "report.bin"

@@ -299,6 +299,13 @@ def test_bad_readings_name_the_field_and_leave_nothing(
     assert kept.json()["count"] == 0
 
 
+def test_numbers_out_of_range_are_told_the_range(own: Sensors) -> None:
+    good = {"stream": own.stream, "timestamp": "2030-01-01T00:00:00Z"}
+    for field, value, limit in (("int_value", 2**63, str(2**63 - 1)), ("value", 1e101, "1e100")):
+        answer = own.api.post("data/", json={**good, field: value})
+        assert (answer.status_code, limit in answer.json()[field][0]) == (400, True), answer.text
+
+
 def test_values_are_displayed_with_all_their_digits(own: Sensors) -> None:
     value, at = 123456789012345.67, "2028-01-01T00:00:00Z"
     reading = {"stream": own.stream, "timestamp": at, "value": value}

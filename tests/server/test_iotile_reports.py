@@ -21,7 +21,8 @@ from carto_like.server.routes.iotile import data, events, reports
 from tests.conftest import MakeServer
 from tests.support.api import make_account
 from tests.support.iotile import IOTileApi
-from tests.support.sensors import Sensors, binary_report, make_sensors
+from tests.support.reports import binary_report
+from tests.support.sensors import Sensors, make_sensors
 from tests.support.server import RunningServer
 
 SENT = "2024-05-01T10:00:00"
@@ -154,6 +155,18 @@ def test_reports_of_json_and_messagepack(sensors: Sensors, kind: str) -> None:
     assert [(event["extra_data"], event["has_raw_data"]) for event in events] == [({"a": 1}, False)]
 
 
+def test_streams_of_a_report_by_their_slugs(sensors: Sensors) -> None:
+    device = sensors.stream.split("--")[2]
+    names = (sensors.stream, f"s--0000--{device}--5001", sensors.stream.replace(device, "0000"))
+    items = [
+        {"stream": name, "streamer_local_id": number, "device_timestamp": number, "value": number}
+        for number, name in enumerate(names, 1)
+    ]
+    given = document(sensors, data=items, events=[])
+    assert send(sensors, json.dumps(given).encode(), "r.json").json() == {"count": 3}
+    assert [point["stream"] for point in points_of(sensors)] == [sensors.stream] * 3
+
+
 def nested(levels: int) -> Any:
     """A value of so many objects, one in the other."""
     value: Any = 1
@@ -234,6 +247,8 @@ def broken(sensors: Sensors) -> dict[str, tuple[bytes, str, str]]:
     """Files, their names, and a word of what is said of each."""
     good = binary_report(sensors.number, READINGS[:2])
     item = {"stream": "5001", "timestamp": "2024-04-30T00:00:00Z", "value": 5}
+    project, device = sensors.stream.split("--")[1:3]
+    elsewhere, other = f"s--{project}--0000-0000-ffff-ffff--5001", f"s--ffff--{device}--5001"
     texts: dict[str, tuple[Any, str]] = {
         "no object": ([], "v100"),
         "other format": (document(sensors, format="v9"), "v100"),
@@ -244,7 +259,11 @@ def broken(sensors: Sensors) -> dict[str, tuple[bytes, str, str]]:
         "value": (document(sensors, data=[{**item, "value": 1.5}]), "value"),
         "moment": (document(sensors, data=[{**item, "timestamp": "now"}]), "timestamp"),
         "no moment": (document(sensors, data=[{"stream": "5001", "value": 5}]), "timestamp"),
-        "stream": (document(sensors, data=[{**item, "stream": "sensor"}]), "malformed"),
+        "stream": (document(sensors, data=[{**item, "stream": "sensor"}]), "'stream'"),
+        "stream of another device": (document(sensors, data=[{**item, "stream": elsewhere}]), "'stream'"),
+        "event of another device": (document(sensors, events=[{**item, "stream": elsewhere}]), "'stream'"),
+        "stream of another project": (document(sensors, data=[{**item, "stream": other}]), "p--0000-ffff"),
+        "event of another project": (document(sensors, events=[{**item, "stream": other}]), "p--0000-ffff"),
         "far": (
             document(sensors, data=[{"stream": "5001", "device_timestamp": 2**62, "value": 1}]),
             "no moment",
@@ -259,7 +278,7 @@ def broken(sensors: Sensors) -> dict[str, tuple[bytes, str, str]]:
         "other version": (b"\2" + good[1:], "r.bin", "format is 2"),
         "kind": (good, "r.txt", ".txt"),
         "no JSON": (b"{", "r.json", "cannot be read"),
-        "no msgpack": (b"\xc1", "r.mp", "cannot be read"),
+        "no msgpack": (b"\xc1", "r.mp", "not what its extension '.mp' says"),
         "hollow": (msgpack.packb(document(sensors, data=[{}] * 20_000)), "r.mp", "more maps and lists"),
         "deep": (b"[" * 100_000, "r.json", "cannot be read"),
         **{name: (json.dumps(given).encode(), "r.json", word) for name, (given, word) in texts.items()},

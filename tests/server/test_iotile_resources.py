@@ -164,9 +164,13 @@ def test_members(me: IOTileApi, platform_server: RunningServer) -> None:
     promoted = me.patch(f"{root}members/{bob_account.name}/", json={"is_org_admin": True})
     assert promoted.json()["is_org_admin"] is True
     invited = made(me.post(f"{root}invite/", json={"email": email}))
-    assert (invited["is_org_admin"], invited["role"]) == (True, "m1"), "he stays what he is"
+    assert (invited["is_org_admin"], invited["role"]) == (True, "a1"), "he stays what he is"
     assert bob.patch(root, json={"about": "ours"}).status_code == 200
     assert bob.delete(root).status_code == 403, "only who made it may delete it"
+    for role, is_admin in (("m1", False), ("a1", True)):
+        changed = me.patch(f"{root}members/{bob_account.name}/", json={"role": role}).json()
+        assert (changed["is_org_admin"], changed["role"]) == (is_admin, role)
+        assert me.get(f"{root}members/{bob_account.name}/").json() == changed
     assert me.patch(f"{root}members/{bob_account.name}/", json={"is_active": False}).status_code == 200
     assert bob.get(root).status_code == 404
     readmitted = made(me.post(f"{root}members/", json={"user": bob_account.name}))
@@ -344,7 +348,7 @@ def test_a_device_changes_hands(me: IOTileApi, farm: Farm, platform_server: Runn
     made(me.post("property/", json={"target": device["slug"], "name": "secret", "value": 1}))
     fleet = made(me.post("fleet/", json={"name": "Old", "org": farm.org["slug"]}))
     made(me.post(f"fleet/{fleet['slug']}/devices/", json={"device": device["slug"]}))
-    report = binary_report(device["id"], [(0x5001, number, number, number) for number in (1, 2)])
+    report = binary_report(device["id"], [(0x5001, number, number, number) for number in (1, 2)], index=0)
     sent = me.post(
         "streamer/report/", params={"timestamp": "2024-05-01T10:00:00Z"}, files={"file": ("r.bin", report)}
     )
@@ -473,6 +477,17 @@ def test_streams(me: IOTileApi, farm: Farm) -> None:
 
 
 # Fleets, properties, catalogues
+
+
+def test_a_fleet_takes_devices_of_its_organization_only(me: IOTileApi, farm: Farm) -> None:
+    """Else it would go on to show them to who has left theirs."""
+    other = made(me.post("org/", json={"name": f"Other {uuid4().hex[:8]}"}))
+    fleet = made(me.post("fleet/", json={"name": "Lent", "org": other["slug"]}))
+    devices = f"fleet/{fleet['slug']}/devices/"
+    refused = me.post(devices, json={"device": farm.devices[0]["slug"]})
+    assert (refused.status_code, list(refused.json())) == (400, ["device"])
+    assert "another organization" in refused.json()["device"][0]
+    assert me.get(devices).json()["count"] == 0
 
 
 def test_fleet(me: IOTileApi, farm: Farm) -> None:

@@ -51,14 +51,41 @@ def make_account(server: RunningServer, name: str | None = None, **options: Any)
     return TestAccount(account, master.token, f"{server.base_url}user/{name}/")
 
 
-class Api:
+class Verbs:
+    """Short ways to send requests over one session, which the environment does not change."""
+
+    def __init__(self) -> None:
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Send a request; whoever inherits says to where, and as whom."""
+        options.setdefault("timeout", TIMEOUT)
+        return self.session.request(method, path, **options)
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> requests.Response:
+        return self.request("POST", path, **options)
+
+    def put(self, path: str, **options: Any) -> requests.Response:
+        return self.request("PUT", path, **options)
+
+    def patch(self, path: str, **options: Any) -> requests.Response:
+        return self.request("PATCH", path, **options)
+
+    def delete(self, path: str, **options: Any) -> requests.Response:
+        return self.request("DELETE", path, **options)
+
+
+class Api(Verbs):
     """Requests to one user's addresses, with a key or none; answers are ``requests.Response``, unjudged."""
 
     def __init__(self, base_url: str, api_key: str | None) -> None:
+        super().__init__()
         self.base_url = base_url
         self.api_key = api_key
-        self.session = requests.Session()
-        self.session.trust_env = False
 
     @property
     def anonymous(self) -> Api:
@@ -76,20 +103,7 @@ class Api:
         params = options.pop("params", None) or {}
         if self.api_key is not None:
             params = {"api_key": self.api_key, **params}
-        options.setdefault("timeout", TIMEOUT)
-        return self.session.request(method, self.base_url + path.lstrip("/"), params=params, **options)
-
-    def get(self, path: str, **options: Any) -> requests.Response:
-        return self.request("GET", path, **options)
-
-    def post(self, path: str, **options: Any) -> requests.Response:
-        return self.request("POST", path, **options)
-
-    def put(self, path: str, **options: Any) -> requests.Response:
-        return self.request("PUT", path, **options)
-
-    def delete(self, path: str, **options: Any) -> requests.Response:
-        return self.request("DELETE", path, **options)
+        return super().request(method, self.base_url + path.lstrip("/"), params=params, **options)
 
     def sql(self, q: str, **params: Any) -> requests.Response:
         """Run SQL by POST, so that the statement may have any length."""

@@ -6,19 +6,18 @@ from typing import Any
 
 import requests
 
-from tests.support.api import TIMEOUT, TestAccount
+from tests.support.api import TestAccount, Verbs
 from tests.support.server import RunningServer
 
 
-class IOTileApi:
+class IOTileApi(Verbs):
     """Requests in the name of one account, or of none."""
 
     def __init__(self, server: RunningServer, authorization: str | None = None) -> None:
+        super().__init__()
         self.server = server
         self.domain = f"{server.base_url}iotile"
         self.authorization = authorization
-        self.session = requests.Session()
-        self.session.trust_env = False
 
     def login(self, account: TestAccount, password: str | None = None) -> IOTileApi:
         """The same server in the name of an account, whose key is its password when none is given."""
@@ -31,21 +30,5 @@ class IOTileApi:
         headers = dict(options.pop("headers", {}))
         if self.authorization is not None:
             headers.setdefault("Authorization", self.authorization)
-        options.setdefault("timeout", TIMEOUT)
         url = path if path.startswith("http") else f"{self.domain}/api/v1/{path}"
-        return self.session.request(method, url, headers=headers, **options)
-
-    def get(self, path: str, **options: Any) -> requests.Response:
-        return self.request("GET", path, **options)
-
-    def post(self, path: str, **options: Any) -> requests.Response:
-        return self.request("POST", path, **options)
-
-    def put(self, path: str, **options: Any) -> requests.Response:
-        return self.request("PUT", path, **options)
-
-    def patch(self, path: str, **options: Any) -> requests.Response:
-        return self.request("PATCH", path, **options)
-
-    def delete(self, path: str, **options: Any) -> requests.Response:
-        return self.request("DELETE", path, **options)
+        return super().request(method, url, headers=headers, **options)

@@ -11,15 +11,15 @@ def binary_report(
     device: int,
     readings: Sequence[tuple[int, int, int, int]],
     *,
-    streamer: int = 0,
-    selector: int = 0xFFFF,
-    report_id: int = 1,
     sent: int = 1000,
+    index: int = 1,
+    selector: int = 0xABCD,
+    report_id: int = 7,
 ) -> bytes:
     """A report of readings ``(variable, id, seconds on the device's clock, value)``."""
     length = 20 + 16 * len(readings) + 24
     head = struct.pack(
-        "<BBHLLLBBH", 1, length & 0xFF, length >> 8, device, report_id, sent, 0, streamer, selector
+        "<BBHLLLBBH", 1, length & 0xFF, length >> 8, device, report_id, sent, 0, index, selector
     )
     body = b"".join(
         struct.pack("<HHLLL", variable, 0, number, seconds, value)

@@ -1,9 +1,7 @@
-"""A farm of sensors on a test server, and the reports that they send."""
+"""A farm of sensors on a test server."""
 
 from __future__ import annotations
 
-import hashlib
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,23 +68,3 @@ def make_sensors(server: RunningServer) -> Sensors:
     )
     head = f"s--{project['slug'][3:]}--{device['slug'][3:]}"
     return Sensors(api, org, project, device, variable, f"{head}--5001", f"{head}--5002")
-
-
-def binary_report(
-    device: int,
-    readings: Sequence[tuple[int, int, int, int]],
-    *,
-    sent: int = 1000,
-    index: int = 1,
-    selector: int = 0xABCD,
-    report_id: int = 7,
-) -> bytes:
-    """A report as devices send it; readings are ``(stream, id, moment, value)``."""
-    length = 20 + 16 * len(readings) + 24
-    head = struct.pack(
-        "<BBHLLLBBH", 1, length & 0xFF, length >> 8, device, report_id, sent, 0, index, selector
-    )
-    body = b"".join(struct.pack("<HHLLL", lid, 0, number, at, value) for lid, number, at, value in readings)
-    ids = [number for _, number, _, _ in readings] or [0]
-    tail = struct.pack("<LL", min(ids), max(ids))
-    return head + body + tail + hashlib.sha256(head + body + tail).digest()[:16]

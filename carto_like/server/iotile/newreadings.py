@@ -86,8 +86,10 @@ def _moment(value: Any) -> Any:
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not -_LARGEST <= value <= _LARGEST:
+    if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError("A valid integer is required.")
+    if not -_LARGEST <= value <= _LARGEST:
+        raise ValueError(f"Ensure this value is between {-_LARGEST} and {_LARGEST}.")
     return value
 
 
@@ -99,8 +101,10 @@ def _natural(value: Any) -> int:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not is_moderate(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError("A valid number is required.")
+    if not is_moderate(value):
+        raise ValueError("Ensure this value is 0, or its size between 1e-100 and 1e100.")
     return float(value)
 
 

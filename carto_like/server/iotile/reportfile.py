@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,13 @@ from typing import Any
 import msgpack
 import orjson
 
-from carto_like.server.services.iotile.slugs import device_number, local_of, stream_key
+from carto_like.server.services.iotile.slugs import (
+    device_number,
+    device_slug,
+    local_of,
+    project_of,
+    stream_key,
+)
 
 from .parameters import moment
 from .problems import Refusal
@@ -21,6 +28,7 @@ from .problems import Refusal
 _HEADER = struct.Struct("<BBHLLLBBH")
 _READING = struct.Struct("<HHLLL")
 _FOOTER = struct.Struct("<LL16s")
+_HEX = re.compile("(0x)?[0-9a-fA-F]{1,4}")
 _BINARY_FORMAT = 1
 _JSON_FORMAT = "v100"
 # A reading takes sixty or more.
@@ -41,6 +49,7 @@ class ReportReading:
         device_timestamp: seconds on the device's clock.
         moment: when it was taken, where the report says so itself.
         value: as the device sent it.
+        project: number of the project, where the report names one.
     """
 
     lid: int
@@ -48,6 +57,7 @@ class ReportReading:
     device_timestamp: int | None
     value: int
     moment: datetime | None = None
+    project: int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,7 @@ class ReportEvent:
     device_timestamp: int | None
     extra_data: Mapping[str, Any]
     moment: datetime | None = None
+    project: int | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +116,9 @@ def read_report(name: str, content: bytes) -> Report:
     try:
         return readers[kind](content)
     except (orjson.JSONDecodeError, msgpack.UnpackException, msgpack.ExtraData) as error:
-        raise bad_report(f"The report cannot be read: {error}") from None
+        # Some errors of MessagePack have no text.
+        reason = str(error) or f"it is not what its extension '{kind}' says"
+        raise bad_report(f"The report cannot be read: {reason}") from None
     except (ValueError, UnicodeDecodeError, RecursionError) as error:
         raise bad_report(f"The report is malformed: {error}") from None
 
@@ -160,10 +173,11 @@ def _unpacked(data: bytes) -> Any:
 def _document(document: Any) -> Report:
     if not isinstance(document, dict) or document.get("format") != _JSON_FORMAT:
         raise ValueError(f"it must be an object with 'format' '{_JSON_FORMAT}'")
-    readings = [_reading(item) for item in _list(document, "data")]
+    device = _device(document.get("device"))
+    readings = [_reading(item, device) for item in _list(document, "data")]
     ids = [reading.local_id for reading in readings]
     return Report(
-        device=_device(document.get("device")),
+        device=device,
         index=_number(document, "streamer_index", 16),
         selector=_number(document, "streamer_selector", 16, 0xFFFF),
         report_id=_number(document, "incremental_id", 63, 0),
@@ -171,27 +185,29 @@ def _document(document: Any) -> Report:
         lowest_id=_number(document, "lowest_id", 63, min(ids, default=0)),
         highest_id=_number(document, "highest_id", 63, max(ids, default=0)),
         readings=readings,
-        events=[_event(item) for item in _list(document, "events")],
+        events=[_event(item, device) for item in _list(document, "events")],
     )
 
 
-def _reading(item: Mapping[str, Any]) -> ReportReading:
+def _reading(item: Mapping[str, Any], device: int) -> ReportReading:
     value = item.get("value")
     if isinstance(value, bool) or not isinstance(value, int) or not -_MOST[63] <= value <= _MOST[63]:
         raise ValueError(f"'value' of a reading is a whole number, not {value!r}")
-    lid, local_id, taken, when = _place(item)
-    return ReportReading(lid, local_id, taken, value, when)
+    project, lid = _stream(item.get("stream"), device)
+    local_id, taken, when = _place(item)
+    return ReportReading(lid, local_id, taken, value, when, project)
 
 
-def _event(item: Mapping[str, Any]) -> ReportEvent:
+def _event(item: Mapping[str, Any], device: int) -> ReportEvent:
     extra = item.get("extra_data", {})
     if not isinstance(extra, dict):
         raise ValueError("'extra_data' of an event is an object")
-    lid, local_id, taken, when = _place(item)
-    return ReportEvent(lid, local_id, taken, extra, when)
+    project, lid = _stream(item.get("stream"), device)
+    local_id, taken, when = _place(item)
+    return ReportEvent(lid, local_id, taken, extra, when, project)
 
 
-def _place(item: Mapping[str, Any]) -> tuple[int, int, int | None, datetime | None]:
+def _place(item: Mapping[str, Any]) -> tuple[int, int | None, datetime | None]:
     taken = None if item.get("device_timestamp") is None else _number(item, "device_timestamp", 63)
     text = item.get("timestamp")
     try:
@@ -200,18 +216,23 @@ def _place(item: Mapping[str, Any]) -> tuple[int, int, int | None, datetime | No
         raise ValueError(f"'timestamp' is a moment such as 2024-05-01T10:00:00Z, not {text!r}") from None
     if taken is None and when is None:
         raise ValueError("each of 'data' and 'events' needs a 'timestamp' or a 'device_timestamp'")
-    return _lid(item.get("stream")), _number(item, "streamer_local_id", 63, 0), taken, when
+    return _number(item, "streamer_local_id", 63, 0), taken, when
 
 
-def _lid(value: Any) -> int:
-    """The variable's number: a number, its four hex digits, or a stream's slug."""
-    lid = value
-    if isinstance(value, str):
-        key = stream_key(value)
-        lid = int(value, 16) if key is None else local_of(key.variable)
+def _stream(value: Any, device: int) -> tuple[int | None, int]:
+    """Project, where a slug names one, and variable: a number, its hex digits, or a stream's slug."""
+    project, lid = None, value
+    key = stream_key(value) if isinstance(value, str) else None
+    if key is not None:
+        # In a slug, zero stands for any.
+        project, lid = project_of(key.variable) or None, local_of(key.variable)
+        if key.device not in (0, device):
+            raise ValueError(f"'stream' {value!r} is not of the report's device, {device_slug(device)}")
+    elif isinstance(value, str) and _HEX.fullmatch(value):
+        lid = int(value, 16)
     if isinstance(lid, bool) or not isinstance(lid, int) or not 0 <= lid <= _MOST[16]:
-        raise ValueError(f"'stream' is a number of 16 bits or a slug, not {value!r}")
-    return lid
+        raise ValueError(f"'stream' is a number of 16 bits, its hex digits or a slug, not {value!r}")
+    return project, lid
 
 
 def _device(value: Any) -> int:

@@ -75,6 +75,9 @@ def test_login_refresh_and_logout() -> None:
         assert (client.username, client.has_token) == (None, False)
         client.logout()
         assert len(responses.calls) == 3
+        with pytest.raises(ConfigurationError, match="log in"):
+            client.refresh()
+        client.set_token("permanent", "token")
         with pytest.raises(ConfigurationError, match="jwt"):
             client.refresh()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from psycopg import errors
@@ -16,7 +18,8 @@ from carto_like.server.iotile.lists import SMALL
 from carto_like.server.iotile.parameters import identifier, object_of, text_of
 from carto_like.server.iotile.problems import not_found, wrong
 from carto_like.server.pool import Connection
-from carto_like.server.routes.iotile.found import named_org, the_fleet
+from carto_like.server.routes.iotile.found import the_fleet
+from carto_like.server.routes.iotile.owned import Owned
 from carto_like.server.services.iotile import fleets, slugs
 from carto_like.server.services.iotile.devices import DATABLOCK, DEVICE
 from carto_like.server.services.iotile.fleets import FLEET, FLEET_DEVICE, PROPERTY
@@ -28,7 +31,6 @@ _FLEET = {
     "description": Field(text(longest=255)),
     "is_network": Field(flag),
 }
-_NEW_FLEET = {**_FLEET, "org": Field(text(blank=False), required=True)}
 _PLACE = {
     "device": Field(text(blank=False), required=True),
     "always_on": Field(flag),
@@ -41,6 +43,7 @@ _NEW_PROPERTY = {
     "type": Field(one_of("str", "int", "bool")),
 }
 _TYPES = ("str", "int", "bool")
+_OWNED = Owned(FLEET, fleets.FLEET_TABLE, "f.id", _FLEET, shapes.fleet, the_fleet)
 
 
 async def collection(call: Call) -> Response:
@@ -56,29 +59,7 @@ async def collection(call: Call) -> Response:
                 device=slugs.device_number(given),
             )
         return await call.list_of(FLEET, where, SMALL, shapes.fleet)
-    values = read(await object_of(call.request), _NEW_FLEET)
-    async with call.platform.database.metadata() as connection:
-        org = await named_org(call, connection, values["org"])
-        await call.require_admin(connection, org["id"])
-        values |= {"org": org["id"], "created_by": call.person.id}
-        fleet = await insert(connection, fleets.FLEET_TABLE, values)
-        made = await call.find(connection, FLEET, call.where().add("f.id = %(id)s", id=fleet))
-    return answer(shapes.fleet(made), 201)
-
-
-async def one(call: Call) -> Response:
-    """Read, change or delete a fleet."""
-    async with call.platform.database.metadata() as connection:
-        fleet = await the_fleet(call, connection)
-        if call.method == "GET":
-            return answer(shapes.fleet(fleet))
-        await call.require_admin(connection, fleet["org_id"])
-        if call.method == "DELETE":
-            await delete(connection, fleets.FLEET_TABLE, fleet["id"])
-            return no_content()
-        values = read(await object_of(call.request), _FLEET, partial=True)
-        await update(connection, fleets.FLEET_TABLE, fleet["id"], values)
-    return answer(shapes.fleet({**fleet, **values}))
+    return await _OWNED.make(call)
 
 
 async def its_devices(call: Call) -> Response:
@@ -89,15 +70,18 @@ async def its_devices(call: Call) -> Response:
             await call.require_admin(connection, fleet["org_id"])
             values = read(await object_of(call.request), _PLACE)
             device = await _device(call, connection, values["device"])
+            # Who left the device's organization would go on to see it here.
+            if call.method == "POST" and device["org_id"] != fleet["org_id"]:
+                raise wrong("device", "The device is of another organization than the fleet.")
             if call.method == "DELETE":
-                await fleets.remove_device(connection, fleet["id"], device)
+                await fleets.remove_device(connection, fleet["id"], device["id"])
                 return no_content()
             facts = {
                 "always_on": values.get("always_on", True),
                 "is_access_point": values.get("is_access_point", False),
             }
-            await fleets.add_devices(connection, fleet["id"], [device], **facts)
-            return answer(shapes.fleet_device({"device": device, **facts}), 201)
+            await fleets.add_devices(connection, fleet["id"], [device["id"]], **facts)
+            return answer(shapes.fleet_device({"device": device["id"], **facts}), 201)
     where = call.where().add("x.fleet = %(fleet)s", fleet=fleet["id"])
     return await call.list_of(FLEET_DEVICE, where, SMALL, shapes.fleet_device)
 
@@ -119,11 +103,8 @@ async def properties(call: Call) -> Response:
         if target is None:
             raise wrong("target", "There is no such device, data block or project.")
         values |= {"target": target, "created_by": call.person.id}
-        try:
-            async with connection.transaction():
-                fact = await insert(connection, fleets.PROPERTY_TABLE, values)
-        except errors.UniqueViolation:
-            raise wrong("name", "The target has a property of this name.") from None
+        async with _named_once(connection):
+            fact = await insert(connection, fleets.PROPERTY_TABLE, values)
         made = await call.find(connection, PROPERTY, call.where().add("q.id = %(id)s", id=fact))
     return answer(shapes.fact(made), 201)
 
@@ -140,19 +121,26 @@ async def one_property(call: Call) -> Response:
             values = read(body, _PROPERTY, partial=True)
             if _given(body):
                 values |= _value(body, fact["type"] if "value" in body else None)
-            try:
-                async with connection.transaction():
-                    await update(connection, fleets.PROPERTY_TABLE, fact["id"], values)
-            except errors.UniqueViolation:
-                raise wrong("name", "The target has a property of this name.") from None
+            async with _named_once(connection):
+                await update(connection, fleets.PROPERTY_TABLE, fact["id"], values)
             fact = {**fact, **values}
     return answer(shapes.fact(fact))
 
 
-async def _device(call: Call, connection: Connection, name: str) -> int:
-    found = slugs.device_number(name)
-    where = call.where().add("d.id = %(id)s", id=found)
-    if found is None or await find(connection, DEVICE, where) is None:
+@asynccontextmanager
+async def _named_once(connection: Connection) -> AsyncIterator[None]:
+    """Write a fact; raises 400 when the target has another of its name."""
+    try:
+        async with connection.transaction():
+            yield
+    except errors.UniqueViolation:
+        raise wrong("name", "The target has a property of this name.") from None
+
+
+async def _device(call: Call, connection: Connection, name: str) -> Record:
+    where = call.where().add("d.id = %(id)s", id=slugs.device_number(name))
+    found = await find(connection, DEVICE, where)
+    if found is None:
         raise wrong("device", "There is no such device.")
     return found
 
@@ -214,7 +202,7 @@ def routes(site: Site) -> list[Route]:
     changing = ("GET", "PUT", "PATCH", "DELETE")
     return [
         route(site, "/fleet", collection, methods=("GET", "POST")),
-        route(site, "/fleet/{fleet}", one, methods=changing),
+        route(site, "/fleet/{fleet}", _OWNED.one, methods=changing),
         route(site, "/fleet/{fleet}/devices", its_devices, methods=("GET", "POST", "DELETE")),
         route(site, "/property", properties, methods=("GET", "POST")),
         route(site, "/property/{property}", one_property, methods=changing),

@@ -143,7 +143,7 @@ async def member(call: Call) -> Response:
         values = read(await object_of(call.request), _MEMBER, partial=True)
         if not await orgs.change_member(connection, org["id"], found["account"], values):
             raise wrong("is_org_admin", _LAST_ADMIN)
-        found = {**found, **values}
+        found = {**found, **orgs.place_of(values)}
     return answer(shapes.membership(found))
 
 

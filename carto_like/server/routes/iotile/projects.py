@@ -6,15 +6,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from carto_like.server.iotile import shapes
-from carto_like.server.iotile.call import Call, Site, answer, no_content, route
-from carto_like.server.iotile.fields import Field, read, text
+from carto_like.server.iotile.call import Call, Site, answer, route
+from carto_like.server.iotile.fields import Field, text
 from carto_like.server.iotile.filters import by_org, by_text
 from carto_like.server.iotile.lists import SMALL
-from carto_like.server.iotile.parameters import object_of, text_of
+from carto_like.server.iotile.parameters import text_of
 from carto_like.server.iotile.problems import Refusal
-from carto_like.server.routes.iotile.found import named_org, the_project
+from carto_like.server.pool import Connection
+from carto_like.server.routes.iotile.found import the_project
+from carto_like.server.routes.iotile.owned import Owned
 from carto_like.server.services.iotile import projects, slugs
-from carto_like.server.services.iotile.kinds import delete, insert, update
+from carto_like.server.services.iotile.kinds import Record
 from carto_like.server.services.iotile.projects import PROJECT
 
 _CHANGES = {
@@ -22,7 +24,14 @@ _CHANGES = {
     "about": Field(text(longest=400)),
     "project_template": Field(text(longest=255), null=True),
 }
-_NEW = {**_CHANGES, "org": Field(text(blank=False), required=True)}
+
+
+async def _without_devices(connection: Connection, project: Record) -> None:
+    if await projects.has_devices(connection, project["id"]):
+        raise Refusal(403, {"error": "The project has devices. Unclaim them first."})
+
+
+_OWNED = Owned(PROJECT, projects.TABLE, "p.id", _CHANGES, shapes.project, the_project, _without_devices)
 
 
 async def collection(call: Call) -> Response:
@@ -44,37 +53,7 @@ async def collection(call: Call) -> Response:
                 name=by_property,
             )
         return await call.list_of(PROJECT, where, SMALL, shapes.project)
-    return await make(call)
-
-
-async def make(call: Call) -> Response:
-    """Make a project in an organization that the account administers."""
-    values = read(await object_of(call.request), _NEW)
-    async with call.platform.database.metadata() as connection:
-        org = await named_org(call, connection, values["org"])
-        await call.require_admin(connection, org["id"])
-        values |= {"org": org["id"], "created_by": call.person.id}
-        project = await insert(connection, projects.TABLE, values)
-        made = await call.find(connection, PROJECT, call.where().add("p.id = %(id)s", id=project))
-    return answer(shapes.project(made), 201)
-
-
-async def one(call: Call) -> Response:
-    """Read, change or delete a project; one with devices is not deleted."""
-    async with call.platform.database.metadata() as connection:
-        project = await the_project(call, connection)
-        if call.method == "GET":
-            return answer(shapes.project(project))
-        if call.method == "DELETE":
-            await call.require_admin(connection, project["org_id"])
-            if await projects.has_devices(connection, project["id"]):
-                raise Refusal(403, {"error": "The project has devices. Unclaim them first."})
-            await delete(connection, projects.TABLE, project["id"])
-            return no_content()
-        await call.require_admin(connection, project["org_id"])
-        values = read(await object_of(call.request), _CHANGES, partial=True)
-        await update(connection, projects.TABLE, project["id"], values)
-    return answer(shapes.project({**project, **values}))
+    return await _OWNED.make(call)
 
 
 async def extra(call: Call) -> Response:
@@ -89,7 +68,7 @@ def routes(site: Site) -> list[Route]:
     """The routes of projects."""
     return [
         route(site, "/project", collection, methods=("GET", "POST")),
-        route(site, "/project/new", make, methods=("POST",)),
-        route(site, "/project/{project}", one, methods=("GET", "PUT", "PATCH", "DELETE")),
+        route(site, "/project/new", _OWNED.make, methods=("POST",)),
+        route(site, "/project/{project}", _OWNED.one, methods=("GET", "PUT", "PATCH", "DELETE")),
         route(site, "/project/{project}/extra", extra),
     ]

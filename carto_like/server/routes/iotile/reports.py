@@ -15,7 +15,7 @@ from carto_like.server.iotile.call import Call, Site, answer, route
 from carto_like.server.iotile.lists import SMALL, Listing
 from carto_like.server.iotile.parameters import can_be_kept, moment, stamp, text_of, uuid_of
 from carto_like.server.iotile.problems import Refusal, not_found
-from carto_like.server.iotile.reportfile import Report, bad_report, read_report
+from carto_like.server.iotile.reportfile import Report, ReportEvent, ReportReading, bad_report, read_report
 from carto_like.server.iotile.uploads import upload_of
 from carto_like.server.services.iotile.chunks import content_of
 from carto_like.server.services.iotile.recording import NewReading
@@ -24,6 +24,7 @@ from carto_like.server.services.iotile.slugs import (
     StreamKey,
     device_slug,
     make_variable_key,
+    project_slug,
     streamer_key,
     streamer_slug,
 )
@@ -85,8 +86,13 @@ def _delivery(report: Report, sender: Sender, sent: datetime, content: bytes, ex
     assert sender.project is not None, "a report of a device without a project was refused"
     project = sender.project
 
-    def key(lid: int) -> StreamKey:
-        return StreamKey(sender.device, make_variable_key(project, lid))
+    def key(item: ReportReading | ReportEvent) -> StreamKey:
+        if item.project not in (None, project):
+            raise bad_report(
+                f"{device_slug(sender.device)} records in {project_slug(project)},"
+                f" and 'stream' names {project_slug(item.project)}"
+            )
+        return StreamKey(sender.device, make_variable_key(project, item.lid))
 
     def when(taken: int | None, given: datetime | None) -> datetime:
         if given is not None or taken is None:
@@ -98,7 +104,7 @@ def _delivery(report: Report, sender: Sender, sent: datetime, content: bytes, ex
 
     readings = [
         NewReading(
-            key(item.lid),
+            key(item),
             when(item.device_timestamp, item.moment),
             int_value=item.value,
             device_timestamp=item.device_timestamp,
@@ -110,7 +116,7 @@ def _delivery(report: Report, sender: Sender, sent: datetime, content: bytes, ex
     ]
     events = [
         NewEvent(
-            key(item.lid),
+            key(item),
             when(item.device_timestamp, item.moment),
             item.device_timestamp,
             item.local_id,

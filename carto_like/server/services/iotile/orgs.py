@@ -123,32 +123,39 @@ async def join(
 
     Where neither says what it is there, it stays what it is, and is a member when it was not in it.
     """
-    if is_admin is None and role is not None:
-        is_admin = role == ADMIN
-    elif is_admin is not None and role is None:
-        role = ADMIN if is_admin else MEMBER
-    values = {"org": org, "account": account, "is_admin": is_admin, "role": role, "member": MEMBER}
+    place = place_of({"is_org_admin": is_admin, "role": role})
+    values = {"is_org_admin": None, "role": None, **place, "org": org, "account": account, "member": MEMBER}
     await _lock(connection, org)
     await connection.execute(
         "INSERT INTO carto_like.iotile_org_member AS m (org, account, is_org_admin, role) "
-        "VALUES (%(org)s, %(account)s, coalesce(%(is_admin)s, false), coalesce(%(role)s, %(member)s)) "
+        "VALUES (%(org)s, %(account)s, coalesce(%(is_org_admin)s, false), coalesce(%(role)s, %(member)s)) "
         "ON CONFLICT (org, account) DO UPDATE SET is_active = true, "
-        "is_org_admin = coalesce(%(is_admin)s, m.is_active AND m.is_org_admin), "
+        "is_org_admin = coalesce(%(is_org_admin)s, m.is_active AND m.is_org_admin), "
         "role = coalesce(%(role)s, CASE WHEN m.is_active THEN m.role ELSE %(member)s END)",
         values,
     )
     return await _is_managed(connection, org)
 
 
+def place_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said about a membership; the role and being an administrator follow from each other."""
+    place = {name: value for name, value in values.items() if value is not None}
+    if "role" in place:
+        place.setdefault("is_org_admin", place["role"] == ADMIN)
+    elif "is_org_admin" in place:
+        place["role"] = ADMIN if place["is_org_admin"] else MEMBER
+    return place
+
+
 async def change_member(connection: Connection, org: Any, account: int, values: Mapping[str, Any]) -> bool:
     """Change what an account is in an organization; False when that would leave it without administrator."""
-    wanted = {"is_active": None, "is_org_admin": None, "role": None, **values, "org": org, "account": account}
+    place = {"is_active": None, "is_org_admin": None, "role": None, **place_of(values)}
     await _lock(connection, org)
     await connection.execute(
         "UPDATE carto_like.iotile_org_member SET is_active = coalesce(%(is_active)s, is_active), "
         "is_org_admin = coalesce(%(is_org_admin)s, is_org_admin), role = coalesce(%(role)s, role) "
         "WHERE org = %(org)s AND account = %(account)s",
-        wanted,
+        {**place, "org": org, "account": account},
     )
     return await _is_managed(connection, org)
 
