@@ -81,6 +81,16 @@ class _Handler(BaseHTTPRequestHandler):
     def answer_redirect(self) -> None:
         self._head(302, Location="/good/after.csv")
 
+    def answer_secret(self) -> None:
+        # "you:p@ss" in Base64.
+        if self.headers.get("Authorization") == "Basic eW91OnBAc3M=":
+            self.answer_good()
+        else:
+            self._head(401, Content_Length="0")
+
+    def answer_on(self) -> None:
+        self._head(302, Location=f"{self.server.base}/secret/trees.csv")
+
     def answer_loop(self) -> None:
         self._head(302, Location=self.path)
 
@@ -190,6 +200,14 @@ def test_good_addresses_become_datasets(make_api: Any, site: Site) -> None:
         ("/gpx/walk.gpx", "walk"),
     ):
         assert fetched(api, site.base + path)["table_name"] == table
+
+
+def test_an_address_may_hold_credentials_which_go_no_further(make_api: Any, site: Site) -> None:
+    api = make_api("loopback")
+    base = site.base.replace("//", "//you:p%40ss@")
+    assert fetched(api, f"{base}/secret/oaks.csv")["table_name"] == "oaks"
+    for wrong in (f"{site.base}/secret/oaks.csv", f"{base}/on/oaks.csv"):
+        assert fetched(api, wrong)["error_code"] == 1101
 
 
 def test_bad_addresses_have_their_codes(make_api: Any, site: Site) -> None:

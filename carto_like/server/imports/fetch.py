@@ -12,12 +12,13 @@ import socket
 import ssl
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from email.message import Message
 from pathlib import Path
-from urllib.parse import SplitResult, quote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from carto_like.server.imports import codes
 from carto_like.server.imports.addresses import Reach, Refused, UnknownHost, addresses_of
@@ -186,7 +187,7 @@ class _Download:
 
     def _ask(self, connection: http.client.HTTPConnection, parts: SplitResult) -> http.client.HTTPResponse:
         path = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_KEPT_IN_PATHS)
-        headers = {**_HEADERS, **self._known.as_conditions()}
+        headers = {**_HEADERS, **self._known.as_conditions(), **_credentials(parts)}
         connection.request("GET", path, headers=headers)
         return connection.getresponse()
 
@@ -234,6 +235,14 @@ class _Download:
         if left <= 0 or self._is_stopped():
             raise TimeoutError
         return min(_SILENCE_SECONDS, left)
+
+
+def _credentials(parts: SplitResult) -> dict[str, str]:
+    """What an address itself says of who asks; where it redirects to does not hear of it."""
+    if parts.username is None:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
 
 def _has_more(plug: socket.socket, response: http.client.HTTPResponse) -> bool:
