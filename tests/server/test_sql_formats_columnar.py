@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import threading
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,7 @@ import pyarrow.parquet
 import pytest
 import requests
 
+from carto_like.server.formats.columnar import Encoder
 from tests.conftest import MakeServer
 from tests.support.api import Api, TestAccount, make_account
 from tests.support.raw import RawRequest, active_queries, eventually
@@ -230,6 +232,34 @@ def test_an_error_after_the_first_block_breaks_the_answer_off(api: Api, format: 
     with pytest.raises(requests.RequestException):
         api.sql(q, format=format).content  # noqa: B018
     assert rows_of(api, "SELECT 1 AS a") == [{"a": 1}]
+
+
+@pytest.mark.parametrize("format", ["arrow", "parquet"])
+def test_rows_that_come_faster_than_they_are_written_keep_their_order(
+    api: Api, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    add, both = Encoder.add, threading.Event()
+    inside: list[int] = []
+    most = 0
+
+    def slow(self: Encoder, text: bytearray) -> tuple[int, bytes]:
+        nonlocal most
+        inside.append(len(text))
+        most = max(most, len(inside))
+        # A second one would come while this one waits: the rows are there long before.
+        if most > 1:
+            both.set()
+        both.wait(0.3)
+        try:
+            return add(self, text)
+        finally:
+            inside.pop()
+
+    monkeypatch.setattr(Encoder, "add", slow)
+    many = "SELECT i, repeat('x', 1000) AS t FROM generate_series(1, 15000) i"
+    table = export(api, many, format)
+    assert most == 1
+    assert table["i"].to_pylist() == list(range(1, 15001))
 
 
 def test_limits_hold(make_server: MakeServer) -> None:

@@ -177,7 +177,7 @@ def test_a_writer_empties_no_folder_but_its_own(tmp_path: Path) -> None:
     for folder in (own, other):
         folder.mkdir()
         (folder / "file").write_text("kept?")
-        command = [sys.executable, "-m", "carto_like.server.formats.ogrwriter"]
+        command = [sys.executable, "-m", "carto_like.server.formats.ogrprocess"]
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
         ended = subprocess.run(
             command, cwd=folder, env=environment, input=b"", capture_output=True, timeout=60

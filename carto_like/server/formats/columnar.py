@@ -63,10 +63,12 @@ async def _encoded(conn: Connection, sql: str, query: Query, encoder: Encoder) -
                 text += piece
                 if len(text) < _TEXT_BYTES:
                     continue
-                done, ahead = ahead, asyncio.ensure_future(asyncio.to_thread(encoder.add, text))
+                # One after the other: of two threads the later could be the first to write to the file.
+                encoded = None if ahead is None else await ahead
+                ahead = asyncio.ensure_future(asyncio.to_thread(encoder.add, text))
                 text = bytearray()
-                if done is not None:
-                    yield _counted(query, await done)
+                if encoded is not None:
+                    yield _counted(query, encoded)
         if ahead is not None:
             done, ahead = ahead, None
             yield _counted(query, await done)

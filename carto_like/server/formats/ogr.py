@@ -31,7 +31,7 @@ from carto_like.server.sqlapi.wire import Connection, describe, events
 
 logger = logging.getLogger(__name__)
 
-_WRITER = "carto_like.server.formats.ogrwriter"
+_WRITER = "carto_like.server.formats.ogrprocess"
 _ROOT = Path(carto_like.__file__).resolve().parents[1]
 _LOG_CHARACTERS = 500
 

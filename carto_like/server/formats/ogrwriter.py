@@ -240,7 +240,3 @@ def main() -> int:
         Path(REFUSAL).write_text(text, "utf-8")
         return REFUSED
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
