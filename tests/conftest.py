@@ -20,6 +20,7 @@ from carto_like.server.testbed import Testbed
 from carto_like.testing import CartoPlatform
 from tests.support.api import Api, TestAccount, make_account
 from tests.support.server import RunningServer
+from tests.support.source import Source
 
 MakeServer = Callable[..., RunningServer]
 
@@ -106,3 +107,11 @@ def api(account: TestAccount) -> Iterator[Api]:
     client = Api(account.base_url, account.api_key)
     yield client
     client.session.close()
+
+
+@pytest.fixture
+def source() -> Iterator[Source]:
+    """A file on the web that a test changes."""
+    source = Source()
+    yield source
+    source.stop()

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -313,13 +313,6 @@ def test_import_and_merge(run: Run, api: Api, tmp_path: Path) -> None:
         ("Faro", False),
     ]
     assert [row["name"] for row in rows_of(api, "SELECT CDB_UserTables() AS name")] == ["cities"]
-
-
-@pytest.fixture
-def source() -> Iterator[Source]:
-    source = Source()
-    yield source
-    source.stop()
 
 
 def test_import_sync_table(run: Run, api: Api, source: Source) -> None:

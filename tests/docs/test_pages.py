@@ -106,13 +106,6 @@ def python_blocks(page: str) -> list[str]:
 
 
 @pytest.fixture
-def source() -> Iterator[Source]:
-    source = Source()
-    yield source
-    source.stop()
-
-
-@pytest.fixture
 def workplace(
     account: TestAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: Source
 ) -> dict[str, Any]:

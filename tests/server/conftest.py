@@ -10,15 +10,7 @@ from carto_like.server.settings import Settings
 from tests.support.api import TestAccount
 from tests.support.datasets import Owner, owner_of
 from tests.support.server import RunningServer
-from tests.support.source import Followers, Source
-
-
-@pytest.fixture
-def source() -> Iterator[Source]:
-    """A file on the web that a test changes."""
-    source = Source()
-    yield source
-    source.stop()
+from tests.support.source import Followers
 
 
 @pytest.fixture

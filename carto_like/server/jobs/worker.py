@@ -72,7 +72,7 @@ class Worker:
         # rest, forgets a cancellation that comes together with what it waits for.
         self._closing = True
         if self._queue is not None:
-            self._queue.stop()  # type: ignore[no-untyped-call]
+            self._queue.stop()  # type: ignore[no-untyped-call]  # procrastinate gives no types here
         for task in (self._upkeep, self._work):
             if task is not None:
                 task.cancel()
@@ -112,7 +112,7 @@ class Worker:
                 delete_jobs=DeleteJobCondition.ALWAYS,
             )
             if not self._closing:
-                await self._queue.run()  # type: ignore[no-untyped-call]
+                await self._queue.run()  # type: ignore[no-untyped-call]  # nor here
         finally:
             self._queue = None
             await app.close_async()
