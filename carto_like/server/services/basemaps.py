@@ -101,7 +101,7 @@ class Basemaps:
         address = str(layer.options["imageUrl"])
         try:
             if not is_allowed(address, self._allowed):
-                raise NotFetched("its server is none that this one asks")
+                raise NotFetched("this server may not ask there; its operator can allow it by --basemap")
             return raster.Paving(await self.picture(address))
         except NotFetched as error:
             text = f"Invalid imageUrl for 'plain' layer: {error}"
